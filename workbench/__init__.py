@@ -1,0 +1,77 @@
+"""FACS Workbench: what facial-expression classifiers look at, compared with what FACS experts say.
+
+The door: names only. Each is imported from its room when first used, so `import workbench` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench import figures as figures
+    from workbench.assets import fetch as fetch
+    from workbench.canonical import load_frame as load_frame
+    from workbench.classifiers import CLASSIFIERS as CLASSIFIERS
+    from workbench.classifiers import Classifier as Classifier
+    from workbench.classifiers import load_classifier as load_classifier
+    from workbench.comparison import cluster as cluster
+    from workbench.errors import WorkbenchError as WorkbenchError
+    from workbench.explain import explain as explain
+    from workbench.explainers import EXPLAINERS as EXPLAINERS
+    from workbench.faces import FaceSet as FaceSet
+    from workbench.faces import demo_faces as demo_faces
+    from workbench.faces import load_faces as load_faces
+    from workbench.heatmaps import global_heatmaps as global_heatmaps
+    from workbench.heatmaps import load as load_heatmaps
+    from workbench.heatmaps import save as save_heatmaps
+    from workbench.masks import MASKS as MASKS
+    from workbench.masks import MaskSet as MaskSet
+    from workbench.masks import load_masks as load_masks
+    from workbench.report import report as report
+    from workbench.scores import SCORES as SCORES
+    from workbench.scores import evaluate as evaluate
+    from workbench.widgets import ImageExplorer as ImageExplorer
+
+_ROOMS = {
+    "load_classifier": "classifiers", "Classifier": "classifiers", "CLASSIFIERS": "classifiers",
+    "load_faces": "faces", "demo_faces": "faces", "FaceSet": "faces",
+    "explain": "explain", "EXPLAINERS": "explainers",
+    "global_heatmaps": "heatmaps", "load_heatmaps": "heatmaps:load", "save_heatmaps": "heatmaps:save",
+    "load_masks": "masks", "MaskSet": "masks", "MASKS": "masks", "load_frame": "canonical",
+    "evaluate": "scores", "SCORES": "scores", "cluster": "comparison",
+    "report": "report", "ImageExplorer": "widgets", "figures": "figures:",
+    "fetch": "assets", "WorkbenchError": "errors",
+}  # fmt: skip
+__all__ = [*_ROOMS, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("facs-workbench")
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+    room, _, attribute = _ROOMS[name].partition(":")
+    module = importlib.import_module(f"workbench.{room}")
+    value = module if _ROOMS[name].endswith(":") else getattr(module, attribute or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+class _Door(ModuleType):
+    """Importing the room `workbench.explain` or `workbench.report` must not hide the function of that name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (isinstance(value, ModuleType) and name in _ROOMS and not _ROOMS[name].endswith(":")):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Door

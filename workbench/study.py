@@ -1,0 +1,234 @@
+"""A study file → faces × classifiers × explainers, kept map by map in a store so that a run can be resumed."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.errors import UsageError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from workbench.classifiers import Classifier
+    from workbench.explainers import NativeMaps
+    from workbench.faces import FaceSet
+    from workbench.masks import MaskSet
+
+DEMO = Path(__file__).with_name("demo.toml")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study file says.
+
+    faces: `source` ("demo" or a path) and options of `load_faces`. classifiers, masks: one table each, the
+    arguments of `load_classifier` and `load_masks`. limit: explainer → first n faces only. options: explainer →
+    its options. controls: maps that need a network or faces (`random_weights`, `edge_map`).
+    """
+
+    name: str
+    faces: Mapping[str, Any]
+    classifiers: tuple[Mapping[str, Any], ...]
+    masks: tuple[Mapping[str, Any], ...]
+    explainers: tuple[str, ...]
+    title: str = ""
+    caveat: str = ""
+    target: str = "predicted"
+    frame: str = "mediapipe478"
+    seed: int = 0
+    controls: tuple[str, ...] = ()
+    limit: Mapping[str, int] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    embed_faces: bool = True
+    file: Path = DEMO
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """Everything that a report of the study needs; `notes` are sentences for the reader."""
+
+    maps: xr.DataArray
+    masks: tuple[MaskSet, ...]
+    faces: FaceSet
+    classifiers: tuple[Classifier, ...]
+    provenance: tuple[Mapping[str, Any], ...]
+    notes: tuple[str, ...]
+
+
+_TOP = {"name", "title", "caveat", "faces", "classifiers", "masks", "explain", "report"}
+_EXPLAIN = {"explainers", "target", "frame", "seed", "controls", "limit", "options"}
+
+
+def load_study(path: str | Path | None = None) -> Study:
+    """The study of a TOML file, or the demo study for None; UsageError names the file, the key and the way out."""
+    file = DEMO if path is None else Path(path)
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"there is no study file {file}; run `workbench report` without one for the demo") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read as a study file ({error})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file} is not valid TOML: {error}") from None
+    _known_keys(file, "the top level", table, _TOP)
+    explain, report = table.get("explain", {}), table.get("report", {})
+    _known_keys(file, "[explain]", explain, _EXPLAIN)
+    _known_keys(file, "[report]", report, {"embed_faces"})
+    for key in ("faces", "classifiers", "masks", "explain"):
+        if not table.get(key):
+            raise UsageError(f"{file} lacks [{key}]; copy it from the demo study ({DEMO.name}, see docs/how-to)")
+    if not explain.get("explainers"):
+        raise UsageError(f"{file}: [explain] names no explainers; see `workbench list explainers`")
+    for key in ("classifiers", "masks"):
+        for row in table[key]:
+            if not isinstance(row, dict) or "name" not in row:
+                raise UsageError(f"{file}: every [[{key}]] needs a name; see `workbench list {key}`")
+    if "source" not in table["faces"]:
+        raise UsageError(f"{file}: [faces] needs source = a folder, a table or \"demo\"")
+    return Study(
+        name=str(table.get("name", file.stem)), title=table.get("title", ""), caveat=table.get("caveat", ""),
+        faces=table["faces"], classifiers=tuple(table["classifiers"]), masks=tuple(table["masks"]),
+        explainers=tuple(explain["explainers"]),
+        embed_faces=bool(report.get("embed_faces", True)), file=file,
+        **{key: tuple(value) if isinstance(value, list) else value
+           for key, value in explain.items() if key != "explainers"},
+    )  # fmt: skip
+
+
+def _known_keys(file: Path, where: str, table: Mapping[str, Any], known: set[str]) -> None:
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+            raise UsageError(f"{file}: unknown key {key!r} at {where}; {hint}")
+
+
+def run_study(study: Study, *, store: str | Path | None = None, fresh: bool = False,
+              progress: bool = True) -> StudyResult:  # fmt: skip
+    """Load, explain and assemble; maps already in the store are not computed again.
+
+    Every name is looked up before any work, so that a slip costs seconds. An interrupted run keeps each finished
+    (classifier, explainer) pair.
+    """
+    from workbench.classifiers import load_classifier
+    from workbench.explain import explain
+    from workbench.explainers import EXPLAINERS
+    from workbench.masks import load_masks
+
+    for name in study.explainers:
+        EXPLAINERS[name]
+    masks = tuple(load_masks(_near(study, row["name"]), frame=study.frame,
+                             **{k: v for k, v in row.items() if k != "name"}) for row in study.masks)  # fmt: skip
+    classifiers = tuple(load_classifier(**_with_paths(study, row)) for row in study.classifiers)
+    faces = _load_faces(study, progress)
+    maps = explain(
+        classifiers, faces, study.explainers, target=study.target, frame=study.frame, seed=study.seed,
+        options=study.options, limit=study.limit, controls=study.controls, progress=progress,
+        store=MapStore(_store_folder(study, store), fresh=fresh),
+    )  # fmt: skip
+    return StudyResult(maps, masks, faces, classifiers, _provenance(study, classifiers), _notes(study, faces))
+
+
+def _near(study: Study, name: str) -> str:
+    """A path in a study file is meant relative to that file."""
+    candidate = study.file.parent / name
+    return str(candidate) if study.file != DEMO and candidate.exists() else name
+
+
+def _with_paths(study: Study, row: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = dict(row)
+    arguments["name_or_module_or_path"] = _near(study, arguments.pop("name"))
+    if "checkpoint" in arguments:
+        arguments["checkpoint"] = _near(study, arguments["checkpoint"])
+    if "alias" in arguments:
+        arguments["name"] = arguments.pop("alias")
+    return arguments
+
+
+def _load_faces(study: Study, progress: bool) -> FaceSet:
+    from workbench.faces import demo_faces, load_faces
+
+    options = {key: value for key, value in study.faces.items() if key != "source"}
+    if study.faces["source"] == "demo":
+        return demo_faces(**options)
+    return load_faces(_near(study, study.faces["source"]), progress=progress, **options)
+
+
+def _store_folder(study: Study, store: str | Path | None) -> Path:
+    if store is not None:
+        return Path(store)
+    from workbench.assets import cache_folder
+
+    return cache_folder() / "studies" / study.name
+
+
+def _provenance(study: Study, classifiers: tuple[Classifier, ...]) -> tuple[Mapping[str, Any], ...]:
+    from workbench.assets import DEMO_ASSETS, table
+
+    used = {"face-landmarker"} | {str(c.provenance.get("asset", "")) for c in classifiers}
+    if study.faces["source"] == "demo":
+        used |= set(DEMO_ASSETS)
+    return tuple(asset.as_dict() for asset in table() if asset.name in used)
+
+
+def _notes(study: Study, faces: FaceSet) -> tuple[str, ...]:
+    notes = list(faces.notes)
+    if faces.failures:
+        names = ", ".join(failure.name for failure in faces.failures)
+        notes.append(f"No usable face in {len(faces.failures)} of {len(faces) + len(faces.failures)} pictures: {names}.")
+    for name, count in study.limit.items():
+        if count < len(faces):
+            notes.append(f"{name} was computed on the first {count} of {len(faces)} faces, to save time.")
+    return tuple(notes)
+
+
+class MapStore:
+    """Native maps on disk, one file per key; written whole or not at all.
+
+    A key is any JSON-able description of what determines a map (weights, crops, explainer, options, targets, seed).
+    """
+
+    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+        self.folder, self.fresh = folder, fresh
+
+    def _path(self, key: Mapping[str, Any]) -> Path:
+        text = json.dumps(key, sort_keys=True, default=str)
+        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
+
+    def get(self, key: Mapping[str, Any]) -> NativeMaps | None:
+        """The maps kept under `key`, or None; a damaged file counts as absent."""
+        from workbench.explainers import NativeMaps
+
+        path = self._path(key)
+        if self.fresh or not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                meta = json.loads(str(kept["meta"]))
+                return NativeMaps(values=kept["values"], **meta)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def put(self, key: Mapping[str, Any], maps: NativeMaps) -> None:
+        """Keep `maps` under `key`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        meta = {f.name: getattr(maps, f.name) for f in fields(maps) if f.name != "values"}
+        handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                np.savez(stream, values=maps.values, meta=np.array(json.dumps(meta, default=list)))
+            Path(temporary).replace(self._path(key))
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
