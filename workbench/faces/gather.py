@@ -1,0 +1,93 @@
+"""Items → faces: read, detect, crop; what fails is kept by name and the rest goes on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.errors import UnreadableFileError, UsageError, WorkbenchError
+from workbench.faces.crop import crop_face
+from workbench.faces.detector import Detector, MediapipeDetector
+from workbench.faces.faceset import SCHEMES, FaceSet, Failure, crop_sha256
+from workbench.faces.sources import Item
+
+
+def gather(items: Sequence[Item], *, origin: str, size: int, margin: float, all_faces: bool,
+           detector: Detector | None = None, notes: Iterable[str] = (), attrs: Mapping[str, str] | None = None,
+           progress: bool = True) -> FaceSet:
+    """The faces of the items as one FaceSet.
+
+    Of several faces in a picture the largest is taken, or all of them, named `x.jpg#1`, `x.jpg#2`, … by size; label and
+    subject then stay with the largest. Raises WorkbenchError, with counts, when no item gives a face.
+    """
+    from tqdm import tqdm
+
+    if size < 16:
+        raise UsageError(f"the crop's side must be at least 16 pixels, got {size}")
+    if not 0.5 <= margin <= 4:
+        raise UsageError(f"the margin must lie between 0.5 and 4, got {margin}")
+    said, failures = list(notes), []
+    rows: list[dict[str, Any]] = []
+    images, landmarks = [], []
+    with ExitStack() as stack:
+        if detector is None:
+            detector = stack.enter_context(MediapipeDetector(progress=progress))
+        bar = tqdm(items, desc="faces", unit="picture", file=sys.stderr, leave=False, disable=None if progress else True)
+        for item in bar:
+            try:
+                rgb, remarks = item.read()
+            except UnreadableFileError as error:
+                failures.append(Failure(item.name, "read", str(error)))
+                continue
+            said += [f"{item.name}: {remark}" for remark in remarks]
+            try:
+                found = detector.detect(rgb)
+            except (RuntimeError, ValueError) as error:  # one picture that the detector cannot digest
+                failures.append(Failure(item.name, "detect", (str(error).splitlines() or [type(error).__name__])[0]))
+                continue
+            if not found:
+                failures.append(Failure(item.name, "detect", f"no face found in {rgb.shape[1]}×{rgb.shape[0]} pixels"))
+                continue
+            several = len(found) > 1
+            if several and not all_faces:
+                said.append(f"{item.name}: {len(found)} faces, the largest was taken")
+                found = found[:1]
+            elif several and (item.label or item.subject):
+                said.append(f"{item.name}: {len(found)} faces, label and subject stay with the largest")
+            for number, face in enumerate(found, start=1):
+                if not np.isfinite(face.landmarks).all() or face.area <= 0:
+                    failures.append(Failure(item.name, "landmarks", "the landmarks are degenerate"))
+                    continue
+                crop = crop_face(rgb, face.landmarks, size, margin)
+                first = number == 1
+                rows.append({
+                    "name": f"{item.name}#{number}" if several and all_faces else item.name,
+                    "label": item.label if first else "", "subject": item.subject if first else "",
+                    "source": item.source, "sha256": crop_sha256(crop.image), "padding": round(crop.padding, 4),
+                    **item.groups})
+                images.append(crop.image)
+                landmarks.append(crop.landmarks)
+        scheme = detector.scheme
+    if not rows:
+        raise WorkbenchError(_nothing(origin, failures))
+    said += [f"{row['name']}: {row['padding']:.0%} of the crop lies outside the picture (black)"
+             for row in rows if row["padding"] >= 0.05]
+    points = np.array(landmarks, dtype=np.float32).reshape(len(rows), SCHEMES[scheme], 2)
+    return FaceSet(
+        images=np.stack(images), landmarks=points, table=pd.DataFrame(rows), scheme=scheme, failures=tuple(failures),
+        notes=tuple(said), attrs={"crop": f"landmark box, squared, × {margin:g}", **(attrs or {})})
+
+
+def _nothing(origin: str, failures: Sequence[Failure]) -> str:
+    unread = [f for f in failures if f.stage == "read"]
+    if len(failures) == 1:
+        only = failures[0]
+        return only.reason if unread else f"{origin}: {only.reason}; give a picture with a whole, visible face"
+    example = unread[0].reason if len(unread) == len(failures) else f"first: {failures[0].name}: {failures[0].reason}"
+    return (f"{origin}: no face in {len(failures)} pictures ({len(unread)} unreadable, {len(failures) - len(unread)} "
+            f"without a face; {example}); give pictures with whole, visible faces")
