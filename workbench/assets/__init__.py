@@ -180,11 +180,17 @@ def _fetch_archive(assets: Sequence[Asset], progress: bool) -> None:
             if not assets:
                 return
             source = download(archive, folder, progress)
+            errors = []
             try:
                 for asset in assets:
-                    _unpack(asset, source)
+                    try:
+                        _unpack(asset, source)
+                    except AssetError as error:  # a broken row must not cost the archive's other members
+                        errors.append(error)
             finally:
                 source.unlink(missing_ok=True)
+            if errors:
+                raise errors[0]
     except OSError as error:
         raise AssetError(f"the asset {', '.join(a.name for a in assets)} cannot be stored in {cache_folder()} "
                          f"({error.strerror or error}); set WORKBENCH_CACHE to a folder with room") from error
@@ -209,7 +215,7 @@ def _unpack(asset: Asset, source: Path) -> None:
         if got != asset.sha256:
             raise AssetError(f"the asset {asset.name!r} ({asset.file} in {asset.archive}) has SHA-256 {got}, expected "
                              f"{asset.sha256}; nothing was kept, correct the table row")
-        os.replace(part, place)
+        part.replace(place)
     finally:
         part.unlink(missing_ok=True)
 

@@ -239,8 +239,7 @@ def download(archive: Archive, folder: Path, progress: bool = True) -> Path:
                     continue
                 got = sha256_of(part)
                 if got == archive.sha256:
-                    os.replace(part, done)
-                    return done
+                    return part.replace(done)
                 part.unlink()
                 if not resuming or attempt == _ATTEMPTS - 1:
                     notes.append(f"{_bare(link.normalized)} has SHA-256 {got}, expected {archive.sha256}")

@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Crop:
-    """image: (size, size, 3) uint8; landmarks: (P, 2) float32 shares of the crop; padding: share outside the picture."""
+    """image: (size, size, 3) uint8; landmarks: (P, 2) float32 shares of it; padding: its share outside the picture."""
 
     image: np.ndarray
     landmarks: np.ndarray

@@ -49,7 +49,8 @@ def _navy_item() -> Item:
     import matplotlib
 
     path = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
-    return Item.of_file("navy-portrait", path, label="happiness", subject="navy-officer", source="navy-portrait")
+    # No label: a closed, faint smile at most.
+    return Item.of_file("navy-portrait", path, subject="navy-officer", source="navy-portrait")
 
 
 def demo_faces(size: int = 256, *, collage: bool = True, detector: Detector | None = None, progress: bool = True,
@@ -57,8 +58,9 @@ def demo_faces(size: int = 256, *, collage: bool = True, detector: Detector | No
     """Real photographs without a hub: the collage's tiles, the astronaut and the Navy portrait, found and cropped.
 
     size: side of the crops in pixels. collage=False leaves the collage away (what may be shown in public).
-    Sources: the asset `collage`, scikit-image's `astronaut`, matplotlib's `grace_hopper.jpg`; their credits, licences
-    and caveats are in `attrs["sources"]` (JSON). Labels were given by eye. Raises AssetError where a file cannot be had.
+    Sources: the asset `collage`, scikit-image's `astronaut`, matplotlib's `grace_hopper.jpg`; their credits,
+    licences and caveats are in `attrs["sources"]` (JSON). Labels were given by eye. Raises AssetError where a file
+    cannot be had.
     """
     sources = {
         "astronaut": {"credit": "NASA, portrait of Eileen Collins, from scikit-image", "licence": "public domain",
@@ -73,5 +75,5 @@ def demo_faces(size: int = 256, *, collage: bool = True, detector: Detector | No
         items = _collage_items() + items
         sources = {"collage": {"credit": asset.citation, "licence": asset.licence, "caveat": asset.caveat}} | sources
         notes.append(_AMBIGUOUS)
-    return gather(items, origin="the demo faces", size=size, margin=1.15, all_faces=False, detector=detector, notes=notes,
-                  attrs={"sources": json.dumps(sources, ensure_ascii=False)}, progress=progress)
+    return gather(items, origin="the demo faces", size=size, margin=1.15, all_faces=False, detector=detector,
+                  notes=notes, attrs={"sources": json.dumps(sources, ensure_ascii=False)}, progress=progress)

@@ -74,7 +74,7 @@ class FaceSet:
             raise UsageError(f"the landmarks of face {bad} are not finite; leave that face out")
         table = self.table.reset_index(drop=True)
         if missing := [column for column in REQUIRED if column not in table.columns]:
-            raise UsageError(f"the table of faces lacks the column {', '.join(missing)}; it needs {', '.join(REQUIRED)}")
+            raise UsageError(f"the table of faces lacks the column {missing[0]}; it needs {', '.join(REQUIRED)}")
         if len(table) != len(images):
             raise UsageError(f"{len(images)} face images but {len(table)} rows in the table; give one row per face")
         for column in REQUIRED:

@@ -37,8 +37,8 @@ def gather(items: Sequence[Item], *, origin: str, size: int, margin: float, all_
     with ExitStack() as stack:
         if detector is None:
             detector = stack.enter_context(MediapipeDetector(progress=progress))
-        bar = tqdm(items, desc="faces", unit="picture", file=sys.stderr, leave=False, disable=None if progress else True)
-        for item in bar:
+        for item in tqdm(items, desc="faces", unit="picture", file=sys.stderr, leave=False,
+                         disable=None if progress else True):
             try:
                 rgb, remarks = item.read()
             except UnreadableFileError as error:

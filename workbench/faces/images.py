@@ -20,9 +20,10 @@ MAX_PIXELS = 100_000_000
 FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "AVIF", "PPM", "JPEG2000")
 """Formats that are opened. Others are refused, among them those whose decoding starts a program (EPS)."""
 
-SUFFIXES = frozenset(
-    ".png .jpg .jpeg .jpe .jfif .mpo .bmp .gif .tif .tiff .webp .avif .ppm .pgm .pnm .jp2 .heic .heif".split())
-"""File names that a folder search takes for pictures (HEIC is listed so that it is refused by name, not passed over)."""
+SUFFIXES = frozenset((
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".ppm", ".pgm",
+    ".pnm", ".jp2", ".heic", ".heif"))
+"""What a folder search takes for pictures (HEIC is listed so that it is refused by name, not passed over)."""
 
 
 def read_image(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str]]:
@@ -33,7 +34,7 @@ def read_image(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str]]:
     Raises UnreadableFileError (one line) for a file that is missing, empty, truncated, no picture, or larger than
     `MAX_PIXELS` (refused before decoding).
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     path = Path(path)
     _check_file(path)
@@ -61,12 +62,13 @@ def read_image(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str]]:
         raise
     except Image.DecompressionBombError as error:
         raise _too_large(path, "far more pixels than a photograph") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise UnreadableFileError(f"{path}: no picture in a format that is read ({', '.join(FORMATS)}), "
                                   "whatever its name says; convert it to PNG or JPEG") from error
     except (Exception, MemoryError) as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error and more
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UnreadableFileError(f"{path}: the picture is damaged or cut short ({reason}); replace the file") from error
+        message = f"{path}: the picture is damaged or cut short ({reason}); replace the file"
+        raise UnreadableFileError(message) from error
 
 
 def _check_file(path: Path) -> None:
@@ -121,12 +123,12 @@ def _rgb(path: Path, picture: Image.Image, deep: bool, notes: list[str]) -> np.n
 def _wide_grey(path: Path, values: np.ndarray, notes: list[str]) -> np.ndarray:
     """Grey values of 16 or 32 bits as three equal 8-bit channels."""
     low, high = float(values.min()), float(values.max())
-    if values.dtype.kind == "f" and 0 <= low and high <= 1:
+    if values.dtype.kind == "f" and low >= 0 and high <= 1:
         grey, how = values * 255.0, "floating-point grey from [0, 1]"
-    elif values.dtype.kind in "iu" and 0 <= low and high <= 65535:
+    elif values.dtype.kind in "iu" and low >= 0 and high <= 65535:
         grey, how = values / 257.0, "16-bit grey"
     else:
-        raise UnreadableFileError(f"{path}: grey values from {low:g} to {high:g} have no known range; save it with 8 or "
-                                  "16 bits")
+        raise UnreadableFileError(f"{path}: grey values from {low:g} to {high:g} have no known range; save it with 8 "
+                                  "or 16 bits")
     notes.append(f"{how} reduced to 8 bits")
     return np.repeat(np.rint(grey).astype(np.uint8)[:, :, None], 3, axis=2)

@@ -81,7 +81,8 @@ def _of_list(entries: Sequence[Any]) -> list[Item]:
         elif isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], str):
             items.append(Item.of_array(entry[0], entry[1]))
         else:
-            raise UsageError(f"entry {position} of the list is a {type(entry).__name__}; give paths or (name, array) pairs")
+            raise UsageError(f"entry {position} of the list is a {type(entry).__name__}; give paths or (name, array) "
+                             "pairs")
     return _with_unique_names(items)
 
 
@@ -150,7 +151,8 @@ def _read_table(path: Path) -> pd.DataFrame:
         return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=text, keep_default_na=False,
                            na_values={}, encoding="utf-8-sig")
     except ImportError as error:
-        raise WorkbenchError(f"{path}: reading Parquet needs pyarrow; pip install pyarrow, or save it as CSV") from error
+        message = f"{path}: reading Parquet needs pyarrow; pip install pyarrow, or save it as CSV"
+        raise WorkbenchError(message) from error
     except Exception as error:  # parsers raise ValueError, UnicodeError, pyarrow's own and more
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UnreadableFileError(f"{path}: no table that can be read ({reason}); save it as UTF-8 CSV") from error

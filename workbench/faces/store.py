@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -46,15 +45,16 @@ def save_faces(faces: FaceSet, folder: str | os.PathLike[str]) -> Path:
             new, old = Path(work, "new"), Path(work, "old")
             _write(faces, new)
             if folder.exists():
-                os.replace(folder, old)
+                folder.replace(old)
             try:
-                os.replace(new, folder)
+                new.replace(folder)
             except OSError:
                 if old.exists():
-                    os.replace(old, folder)
+                    old.replace(folder)
                 raise
     except OSError as error:
-        raise WorkbenchError(f"{folder} cannot be written ({error.strerror or error}); choose another folder") from error
+        reason = error.strerror or error
+        raise WorkbenchError(f"{folder} cannot be written ({reason}); choose another folder") from error
     return folder
 
 
@@ -83,15 +83,15 @@ def load_saved(folder: Path) -> FaceSet:
     try:
         about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
         if about["format"] != _FORMAT:
-            raise UnreadableFileError(f"{folder}: faces saved in format {about['format']}, this version reads {_FORMAT}; "
-                                      "save them again")
+            raise UnreadableFileError(f"{folder}: faces saved in format {about['format']}, this version reads "
+                                      f"{_FORMAT}; save them again")
         table = pd.read_csv(folder / _TABLE, dtype=_TEXT, keep_default_na=False, na_values={}, encoding="utf-8-sig")
         failed = pd.read_csv(folder / _FAILURES, dtype=str, keep_default_na=False)
         with np.load(folder / _LANDMARKS, allow_pickle=False) as stored:
             points = dict(zip(stored["names"].tolist(), stored["landmarks"], strict=True))
         names, crops, sums = table["name"].tolist(), table["crop"].tolist(), table["sha256"].tolist()
         if lost := [name for name in names if name not in points]:
-            raise UnreadableFileError(f"{folder}: no landmarks for {lost[0]!r}; names in {_TABLE} must stay as they were")
+            raise UnreadableFileError(f"{folder}: no landmarks for {lost[0]!r}; names in {_TABLE} must stay as saved")
         landmarks = np.array([points[name] for name in names], dtype=np.float32)
         scheme, notes, attrs = about["scheme"], about["notes"], about["attrs"]
     except (OSError, KeyError, ValueError) as error:
