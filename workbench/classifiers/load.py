@@ -1,0 +1,179 @@
+"""`load_classifier`: the one way in, from a zoo name, a timm name, a module, or a Keras file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from workbench.classifiers.classifier import Classifier, Preprocessing
+from workbench.classifiers.zoo import CLASSIFIERS
+from workbench.errors import ClassifierError, UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.classifiers.building import Labels
+
+_KERAS = (".h5", ".hdf5")
+_WEIGHTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".keras", ".onnx", ".tflite", ".pkl")
+
+
+def load_classifier(
+    name_or_module_or_path: str | Path | torch.nn.Module,
+    *,
+    checkpoint: str | Path | None = None,
+    labels: Labels | None = None,
+    size: int | tuple[int, int] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    channels: Literal[1, 3] | None = None,
+    layer: str | None = None,
+    device: str | torch.device | None = None,
+    name: str | None = None,
+    pretrained: bool = False,
+    random_weights: bool = False,
+) -> Classifier:
+    """A network ready to be explained.
+
+    Takes the name of a registered classifier (only `layer`, `device` and `name` apply); a timm name with `labels`
+    and one of `checkpoint`, `pretrained`, `random_weights`; a `torch.nn.Module` that returns logits, with `labels`
+    and `size` (a private copy is used, the module itself is not touched); or a Keras `.h5`/`.hdf5` file with
+    `labels`. `size` is in pixels, one number or (height, width); `mean` and `std` refer to values in [0, 1] (default:
+    the ones timm states for a timm network, else 0 and 1, that is [0, 1] as it is). `labels` may be a list, a
+    text with commas or a mapping between name and column. `layer` defaults to the last layer with features on a
+    grid. The provenance says what was stated and what was assumed.
+
+    Raises UnknownNameError with the nearest names, UsageError for arguments that are missing or do not apply,
+    ClassifierError for a network that does not fit its labels or weights, LayerError for a layer that is not spatial.
+    """
+    given = {"checkpoint": checkpoint, "labels": labels, "size": size, "mean": mean, "std": std, "channels": channels,
+             "pretrained": pretrained or None, "random_weights": random_weights or None}
+    given = {key: value for key, value in given.items() if value is not None}
+    common = {"layer": layer, "device": device, "name": name}
+    what = name_or_module_or_path
+    if not isinstance(what, str | Path):
+        return _from_module(what, given, common)
+    suffix = Path(what).suffix.lower()
+    if isinstance(what, str) and what in CLASSIFIERS:
+        return _from_registry(what, given, common)
+    if suffix in _KERAS:
+        return _from_keras(Path(what), given, common)
+    if suffix in _WEIGHTS and (Path(what).exists() or isinstance(what, Path)):
+        raise UsageError(f"{what} holds weights, or a graph that cannot be read; name the architecture and give the "
+                         f"weights as checkpoint: load_classifier('resnet18', checkpoint='{Path(what).name}', labels=…)")
+    return _from_timm(str(what), given, common)
+
+
+def _from_registry(name: str, given: Mapping[str, Any], common: Mapping[str, Any]) -> Classifier:
+    if given:
+        raise UsageError(f"the classifier {name!r} has {', '.join(given)} of its own; leave out {', '.join(given)}")
+    classifier = CLASSIFIERS[name].value()
+    if common["name"]:
+        classifier = replace(classifier, name=common["name"])
+    if common["layer"]:
+        classifier = classifier.with_layer(common["layer"])
+    if common["device"]:
+        from workbench.classifiers.building import choose_device
+
+        classifier.module.to(choose_device(common["device"]))
+    return classifier
+
+
+def _from_keras(path: Path, given: dict[str, Any], common: Mapping[str, Any]) -> Classifier:
+    from workbench.classifiers.building import build
+    from workbench.classifiers.checkpoints import sha256
+    from workbench.classifiers.keras_import import read_keras
+
+    _refuse(given, ("checkpoint", "pretrained", "random_weights"), f"a Keras file ({path.name}) holds its own weights")
+    model = read_keras(path)
+    labels = _labels(given, path.name)
+    channels, height, width = model.input_shape
+    if given.get("channels", channels) != channels:
+        raise UsageError(f"{path.name} takes {channels} channels, not {given['channels']}; leave out channels")
+    if height and width:
+        given.setdefault("size", (height, width))
+    preprocessing, said = _preprocessing(given, path.name, channels=channels)
+    provenance = {"source": str(path.name), "sha256": sha256(path), "preprocessing": said,
+                  "reader": f"Keras {model.keras_version}; left out: {model.stripped or 'nothing'}"}
+    return build(common["name"] or path.stem, model.module, labels, preprocessing, kind=model.kind,
+                 layer=common["layer"], device=common["device"], provenance=provenance)
+
+
+def _from_module(module: Any, given: dict[str, Any], common: Mapping[str, Any]) -> Classifier:
+    from torch import nn
+
+    from workbench.classifiers.building import build, private_copy
+    from workbench.classifiers.checkpoints import load_weights, read_weights, sha256
+
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"a name, a path or a torch.nn.Module is needed, not {type(module).__name__}")
+    owner = common["name"] or type(module).__name__
+    _refuse(given, ("pretrained", "random_weights"), "a module has its own weights")
+    labels = _labels(given, owner)
+    preprocessing, said = _preprocessing(given, owner)
+    copied = private_copy(module)
+    provenance = {"source": f"module {type(module).__module__}.{type(module).__qualname__}", "preprocessing": said}
+    if "checkpoint" in given:
+        path = Path(given["checkpoint"])
+        load_weights(copied, read_weights(path), labels, path.name)
+        provenance |= {"checkpoint": path.name, "sha256": sha256(path)}
+    return build(owner, copied, labels, preprocessing, layer=common["layer"], device=common["device"],
+                 provenance=provenance)
+
+
+def _from_timm(what: str, given: dict[str, Any], common: Mapping[str, Any]) -> Classifier:
+    from workbench.classifiers import timm_models
+    from workbench.classifiers.building import build
+
+    if not timm_models.knows(what):
+        known = [*CLASSIFIERS.names(), *timm_models.names()]
+        raise UnknownNameError("classifier", what, known, "(the zoo, timm's models, a module, or a Keras .h5 file)")
+    labels = _labels(given, what)
+    ways = [way for way in ("checkpoint", "pretrained", "random_weights") if way in given]
+    if len(ways) != 1:
+        said = f"not {' and '.join(ways)}" if ways else "none was given, and an untrained network explains nothing"
+        raise UsageError(f"the timm network {what!r} needs one of checkpoint='….pt', pretrained=True, "
+                         f"random_weights=True; {said}")
+    channels = given.get("channels", 3)
+    module, defaults, provenance = timm_models.create(
+        what, labels, channels, checkpoint=given.get("checkpoint"), pretrained="pretrained" in given)
+    preprocessing, said = _preprocessing(given, what, channels=channels, **defaults)
+    stem = f"-{Path(given['checkpoint']).stem}" if "checkpoint" in given else ""
+    return build(common["name"] or what + stem, module, labels, preprocessing, layer=common["layer"],
+                 device=common["device"], provenance={**provenance, "preprocessing": said})
+
+
+def _refuse(given: Mapping[str, Any], keys: Sequence[str], reason: str) -> None:
+    named = [key for key in keys if key in given]
+    if named:
+        raise UsageError(f"{' and '.join(named)} cannot be given here: {reason}")
+
+
+def _labels(given: Mapping[str, Any], owner: str) -> tuple[str, ...]:
+    from workbench.classifiers.building import read_labels
+
+    if "labels" not in given:
+        raise UsageError(f"the network {owner!r} needs labels= in the order of its outputs, "
+                         "for example 'anger,disgust,fear,happiness,sadness,surprise,neutral'")
+    return read_labels(given["labels"])
+
+
+def _preprocessing(given: Mapping[str, Any], owner: str, **defaults: Any) -> tuple[Preprocessing, str]:
+    """What was stated, else `defaults`, else [0, 1] RGB; and a sentence on which was which."""
+    standard = {"channels": 3, "mean": 0.0, "std": 1.0, **defaults}
+    stated = [key for key in ("size", "channels", "mean", "std") if key in given]
+    values = {**standard, **{key: given[key] for key in stated}}
+    if "size" not in values:
+        raise UsageError(f"the network {owner!r} needs size= in pixels, for example size=112 or size=(112, 96)")
+    size = (values["size"],) * 2 if isinstance(values["size"], int) else tuple(int(v) for v in values["size"])
+    mean, std = (((float(v),) if isinstance(v, int | float) else tuple(float(one) for one in v))
+                 for v in (values["mean"], values["std"]))
+    assumed = [key for key in ("size", "channels", "mean", "std") if key not in stated]
+    said = "; ".join(part for part in (f"stated: {', '.join(stated)}" if stated else "",
+                                       f"assumed: {', '.join(assumed)}" if assumed else "") if part)
+    return Preprocessing(size, values["channels"], mean, std), said  # type: ignore[arg-type]
+
+
+__all__ = ["ClassifierError", "load_classifier"]

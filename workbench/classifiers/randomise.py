@@ -1,0 +1,58 @@
+"""The same architecture with weights that were never trained: the control `random_weights`.
+
+Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018 (model parameter randomisation).
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from workbench.classifiers.classifier import Classifier
+
+
+def randomised(classifier: Classifier, seed: int = 0) -> Classifier:
+    """A copy of `classifier` with fresh weights, named `<name>-random<seed>`; the original is not touched.
+
+    Convolutions and dense layers: He normal, bias 0 (so that signals keep their size through rectifiers); layers
+    that know how to start anew do so, batch-norm statistics included; parameters of any other kind have their
+    entries shuffled. The same seed gives the same weights, and torch's own random state stays as it was.
+    """
+    import torch
+
+    module = copy.deepcopy(classifier.module).cpu()
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        for part in module.modules():
+            _start_anew(part)
+    module = module.to(classifier.device).eval()
+    provenance = {**classifier.provenance, "weights": f"random, seed {seed}; architecture of {classifier.name}",
+                  "caveat": "Random weights: a control, no trained network."}
+    return replace(classifier, name=f"{classifier.name}-random{seed}", module=module, provenance=provenance)
+
+
+def _start_anew(part: nn.Module) -> None:
+    """Re-initialise the parameters that lie directly in `part`."""
+    import torch
+    from torch import nn
+
+    own = dict(part.named_parameters(recurse=False))
+    if isinstance(part, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
+        nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+        if part.bias is not None:
+            nn.init.zeros_(part.bias)
+    elif isinstance(part, nn.modules.batchnorm._NormBase):
+        part.reset_running_stats()
+        for value, tensor in ((1.0, part.weight), (0.0, part.bias)):
+            if tensor is not None:
+                tensor.fill_(value)
+    elif callable(getattr(part, "reset_parameters", None)):
+        part.reset_parameters()  # type: ignore[operator]
+    else:
+        for parameter in own.values():
+            order = torch.randperm(parameter.numel())
+            parameter.copy_(parameter.flatten()[order].view_as(parameter))
