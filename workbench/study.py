@@ -10,6 +10,7 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +138,7 @@ def run_study(study: Study, *, store: str | Path | None = None, fresh: bool = Fa
         options=study.options, limit=study.limit, controls=study.controls, progress=progress,
         store=MapStore(_store_folder(study, store), fresh=fresh),
     )  # fmt: skip
-    return StudyResult(maps, masks, faces, classifiers, _provenance(study, classifiers), _notes(study, faces))
+    return StudyResult(maps, masks, faces, classifiers, _provenance(study), _notes(study, faces))
 
 
 def _near(study: Study, name: str) -> str:
@@ -173,13 +174,20 @@ def _store_folder(study: Study, store: str | Path | None) -> Path:
     return cache_folder() / "studies" / study.name
 
 
-def _provenance(study: Study, classifiers: tuple[Classifier, ...]) -> tuple[Mapping[str, Any], ...]:
-    from workbench.assets import DEMO_ASSETS, table
+def assets_of(study: Study) -> list[str]:
+    """Names of the assets that a study needs: the landmark model, its zoo networks, the demo's photographs."""
+    from workbench.assets import ASSETS
 
-    used = {"face-landmarker"} | {str(c.provenance.get("asset", "")) for c in classifiers}
+    names = ["face-landmarker", *(str(row["name"]) for row in study.classifiers)]
     if study.faces["source"] == "demo":
-        used |= set(DEMO_ASSETS)
-    return tuple(asset.as_dict() for asset in table() if asset.name in used)
+        names.append("collage")
+    return [name for name in names if name in ASSETS]
+
+
+def _provenance(study: Study) -> tuple[Mapping[str, Any], ...]:
+    from workbench.assets import ASSETS
+
+    return tuple(ASSETS[name].value.as_dict() for name in assets_of(study))
 
 
 def _notes(study: Study, faces: FaceSet) -> tuple[str, ...]:
@@ -193,17 +201,27 @@ def _notes(study: Study, faces: FaceSet) -> tuple[str, ...]:
     return tuple(notes)
 
 
+@cache
+def _methods() -> str:
+    """SHA-256 over the source text of the explainers."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).with_name("explainers").rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
 class MapStore:
     """Native maps on disk, one file per key; written whole or not at all.
 
-    A key is any JSON-able description of what determines a map (weights, crops, explainer, options, targets, seed).
+    A key is any JSON-able description of what determines a map (weights, crops, explainer, options, targets, seed);
+    the source text of the explainers is part of every key, so that a change of method never meets an old map.
     """
 
     def __init__(self, folder: Path, *, fresh: bool = False) -> None:
         self.folder, self.fresh = folder, fresh
 
     def _path(self, key: Mapping[str, Any]) -> Path:
-        text = json.dumps(key, sort_keys=True, default=str)
+        text = json.dumps({**key, "methods": _methods()}, sort_keys=True, default=str)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
 
     def get(self, key: Mapping[str, Any]) -> NativeMaps | None:

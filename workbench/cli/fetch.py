@@ -19,14 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fetch; status 1 if any asset could not be had."""
-    from workbench.assets import DEMO_ASSETS, fetch
+    from workbench.assets import fetch
+    from workbench.study import assets_of, load_study
 
-    names = list(args.names) or (list(DEMO_ASSETS) if args.demo else None)
-    results = fetch(names)
+    results = fetch(args.names or (assets_of(load_study()) if args.demo else None))
     if args.json:
-        print_json({"assets": [result.as_dict() for result in results]})
-    failed = [result for result in results if result.error]
-    say(*(f"{result.name}: {result.error or result.how}" for result in results))
+        print_json({"assets": [vars(result) for result in results]})
+    failed = [result for result in results if not result.ok]
+    say(*(f"{result.name}: {result.error or result.path}" for result in results))
     if failed:
         say(f"{len(failed)} of {len(results)} assets could not be fetched; run `workbench fetch` again to resume")
     return 1 if failed else 0

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from workbench.errors import UsageError
+from workbench.study import DEMO, MapStore, load_study
+
+GOOD = """
+name = "mine"
+[faces]
+source = "demo"
+[[classifiers]]
+name = "facemood"
+[explain]
+explainers = ["grad_cam"]
+[[masks]]
+name = "friesen-ekman"
+"""
+
+
+def test_the_demo_study_names_what_the_main_job_promises():
+    study = load_study()
+    assert study.file == DEMO
+    assert [row["name"] for row in study.classifiers] == [
+        "fer-mini-xception", "fer-big-xception", "fer-simple-cnn", "facemood"]  # fmt: skip
+    assert set(study.explainers) >= {"grad_cam", "grad_cam_pp", "layer_cam", "hires_cam", "integrated_gradients",
+                                     "saliency", "occlusion", "lime", "rise"}  # fmt: skip
+    assert [row["name"] for row in study.masks] == ["friesen-ekman", "facs-au"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("[faces]", "[face]"), "unknown key 'face' at the top level; did you mean 'faces'"),
+        (("explainers =", "explainer ="), "unknown key 'explainer' at \\[explain\\]; did you mean 'explainers'"),
+        (('name = "friesen-ekman"', 'set = "friesen-ekman"'), "every \\[\\[masks\\]\\] needs a name"),
+        (('source = "demo"', 'folder = "x"'), "\\[faces\\] needs source"),
+        (('["grad_cam"]', "[]"), "names no explainers"),
+        (("[explain]", "[explain"), "not valid TOML"),
+    ],
+)
+def test_a_slip_in_a_study_file_is_named_with_the_way_out(tmp_path, change, message):
+    file = tmp_path / "study.toml"
+    file.write_text(GOOD.replace(*change))
+    with pytest.raises(UsageError, match=message) as caught:
+        load_study(file)
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value).rstrip("\n")
+
+
+def test_a_study_that_is_complete_is_accepted(tmp_path):
+    file = tmp_path / "study.toml"
+    file.write_text(GOOD)
+    study = load_study(file)
+    assert study.name == "mine"
+    assert study.explainers == ("grad_cam",)
+    assert study.seed == 0
+
+
+def _native(value: float):
+    from workbench.explainers import NativeMaps
+
+    return NativeMaps(values=np.full((2, 3, 3), value, np.float32), status=["ok", "constant"], layer="conv",
+                      options={"samples": 3})  # fmt: skip
+
+
+def test_the_store_gives_back_what_was_kept_and_nothing_else(tmp_path):
+    store = MapStore(tmp_path / "s")
+    key = {"classifier": "abc", "explainer": "grad_cam", "seed": 0}
+    assert store.get(key) is None
+    store.put(key, _native(2.0))
+    kept = store.get(key)
+    assert kept is not None
+    np.testing.assert_array_equal(kept.values, _native(2.0).values)
+    assert list(kept.status) == ["ok", "constant"]
+    assert kept.options == {"samples": 3}
+    assert store.get({**key, "seed": 1}) is None
+    assert MapStore(tmp_path / "s", fresh=True).get(key) is None
+
+
+def test_a_damaged_file_counts_as_absent_and_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
+    store = MapStore(tmp_path)
+    store.put({"a": 1}, _native(1.0))
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:40])
+    assert store.get({"a": 1}) is None
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.put({"a": 2}, _native(1.0))
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
