@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_PIXELS = 100_000_000
 """Pictures with more pixels are refused before they are decoded."""
 
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "AVIF", "PPM", "JPEG2000")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "AVIF", "PPM", "JPEG2000")
 """Formats that are opened. Others are refused, among them those whose decoding starts a program (EPS)."""
 
 SUFFIXES = frozenset((
@@ -39,17 +39,19 @@ def read_image(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str]]:
     path = Path(path)
     _check_file(path)
     notes: list[str] = []
+    Image.init()
+    formats = [name for name in FORMATS if name in Image.OPEN]  # AVIF and JPEG 2000 are not in every build
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own warnings: size is judged below, bad metadata is harmless
-            with Image.open(path, formats=FORMATS) as picture:
+            with Image.open(path, formats=formats) as picture:
                 width, height = picture.size
                 if width * height > MAX_PIXELS:
                     raise _too_large(path, f"{width}×{height} pixels")
                 if width == 0 or height == 0:
                     raise UnreadableFileError(f"{path}: the picture has no pixels; replace the file")
                 frames = getattr(picture, "n_frames", 1)
-                if frames > 1 and picture.format != "MPO":  # an MPO is one photograph with a preview or depth map
+                if frames > 1 and picture.format != "MPO":  # MPO: one photograph with a preview
                     notes.append(f"the first of {frames} {'pages' if picture.format == 'TIFF' else 'frames'} was taken")
                 deep = any("16" in str(tile[3]) for tile in picture.tile)
                 picture.load()
