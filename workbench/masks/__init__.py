@@ -1,0 +1,8 @@
+"""Expert masks, AU maps and region schemas are one type; codebooks turn AUs into expressions."""
+
+from workbench.masks.codebooks import Codebook, load_codebook
+from workbench.masks.folder import save_masks
+from workbench.masks.library import MASKS, load_masks
+from workbench.masks.maskset import MaskSet
+
+__all__ = ["MASKS", "Codebook", "MaskSet", "load_codebook", "load_masks", "save_masks"]

@@ -1,0 +1,82 @@
+"""Shapes to pixels: triangles as the published masks fill them, and polygons, hulls and lines with a radius."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import ConvexHull, QhullError
+
+
+def filled_triangle(corners: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """Pixels (height, width) bool of a triangle (3, 2) of x, y, its border pixels included.
+
+    Corners are rounded to pixels (halves down). Equal, pixel for pixel, to filling an integer contour with
+    OpenCV's drawContours(…, -1), by which the masks of arXiv 2401.11835 were made: the inside at pixel centres,
+    and the three sides as 8-connected lines drawn from left to right.
+    """
+    height, width = grid
+    points = np.ceil(np.asarray(corners, dtype=float) - 0.5).astype(int)
+    y, x = np.mgrid[:height, :width]
+    following = np.roll(points, -1, axis=0)
+    side = [(b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0]) for a, b in zip(points, following, strict=True)]
+    sides = np.stack(side)
+    out = (sides >= 0).all(axis=0) | (sides <= 0).all(axis=0)
+    (ax, ay), (bx, by), (cx, cy) = points
+    if (bx - ax) * (cy - ay) == (by - ay) * (cx - ax):  # no inside: three points on a line
+        out[:] = False
+    for a, b in zip(points, following, strict=True):
+        column, row = _line(a, b)
+        on_grid = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        out[row[on_grid], column[on_grid]] = True
+    return np.asarray(out)
+
+
+def _line(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and rows of the 8-connected line of two pixels; ties stay with the left end."""
+    (x0, y0), (x1, y1) = (b, a) if b[0] < a[0] else (a, b)
+    run, rise = int(x1 - x0), abs(int(y1 - y0))
+    down = 1 if y1 >= y0 else -1
+    step = np.arange(max(run, rise, 0) + 1)
+    if run >= rise:
+        return x0 + step, y0 + down * _rounded(step * rise, run)
+    return x0 + _rounded(step * run, rise), y0 + down * step
+
+
+def _rounded(numerator: np.ndarray, denominator: int) -> np.ndarray:
+    """numerator / denominator to the nearest integer, halves down."""
+    if denominator == 0:
+        return numerator
+    return -((denominator - 2 * numerator) // (2 * denominator))
+
+
+def grown(vertices: np.ndarray, grid: tuple[int, int], radius: float, closed: bool = True) -> np.ndarray:
+    """Pixels (height, width) bool whose centres lie in a polygon (n, 2) of x, y, or within `radius` pixels of it.
+
+    `closed=False` takes the vertices as a line (one vertex: a disk), which has no inside.
+    """
+    out = np.zeros(grid, dtype=bool)
+    low = np.clip(np.floor(vertices.min(axis=0) - radius).astype(int), 0, None)
+    high = np.ceil(vertices.max(axis=0) + radius).astype(int) + 1
+    rows, columns = slice(low[1], max(high[1], 0)), slice(low[0], max(high[0], 0))
+    y, x = (coordinates[rows, columns].astype(float) for coordinates in np.mgrid[: grid[0], : grid[1]])
+    ends = np.roll(vertices, -1, axis=0) if closed else np.vstack([vertices[1:], vertices[-1:]])
+    nearest = np.full(x.shape, np.inf)
+    inside = np.zeros(x.shape, dtype=bool)
+    for (ax, ay), (bx, by) in zip(vertices, ends, strict=True):
+        length = (bx - ax) ** 2 + (by - ay) ** 2
+        along = np.clip(((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length, 0, 1) if length else 0.0
+        nearest = np.minimum(nearest, np.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay)))
+        if closed and ay != by:
+            crosses = (ay > y) != (by > y)
+            inside ^= crosses & (x < ax + (y - ay) * (bx - ax) / (by - ay))
+    out[rows, columns] = inside | (nearest <= radius + 1e-9)
+    return out
+
+
+def hull(points: np.ndarray) -> np.ndarray:
+    """The corners (m, 2) of the convex hull of points (n, 2), in order; points on one line are returned as they are."""
+    if len(points) < 3:
+        return points
+    try:
+        return np.asarray(points[ConvexHull(points).vertices])
+    except QhullError:
+        return points
