@@ -1,0 +1,231 @@
+"""From one map a face to one map an expression: who enters, on which scale, and how many there were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from workbench.errors import UnknownNameError, UsageError
+from workbench.heatmaps.arithmetic import normalise as normalise_maps
+from workbench.heatmaps.checks import CONSTANT, NO_DATA, NON_FINITE, OK, check, roles
+from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, IMAGE, MODEL, X, Y, is_expression
+from workbench.vocabulary import expression as to_expression
+
+GROUPINGS: Final = ("predicted", "labelled", "correct")
+_BLOCK_BYTES: Final = 64 * 2**20
+
+Texts = npt.NDArray[np.object_]
+Floats = npt.NDArray[np.float32]
+
+
+def _words(values: npt.NDArray[Any]) -> Texts:
+    out = np.empty(values.shape, dtype=object)
+    for index, value in np.ndenumerate(values):
+        text = str(value)
+        out[index] = to_expression(text) if is_expression(text) else ""
+    return out
+
+
+def _coordinate(maps: xr.DataArray, name: str, by: str) -> Texts:
+    if name not in maps.coords:
+        raise UsageError(
+            f"the maps do not say what was {'predicted' if name == 'predicted' else 'labelled'} "
+            f"(no coordinate {name!r}), so they cannot be grouped by {by!r}; add it with .assign_coords()"
+        )
+    coordinate = maps.coords[name]
+    if MODEL not in coordinate.dims:
+        coordinate = coordinate.expand_dims({MODEL: maps.sizes[MODEL]})
+    return _words(coordinate.transpose(MODEL, IMAGE).values)
+
+
+def groups(maps: xr.DataArray, by: str = "predicted") -> Texts:
+    """The expression that each image enters, per network: (model, image) of names, "" for none.
+
+    `predicted`: the network's argmax; `labelled`: the label; `correct`: both where they agree. A map enters an
+    expression only if it explains that very class. Raises UsageError where the maps' target is another one.
+    """
+    if by not in GROUPINGS:
+        raise UnknownNameError("grouping", by, GROUPINGS)
+    needs_predicted, needs_label = by in ("predicted", "correct"), by in ("labelled", "correct")
+    entered = _coordinate(maps, "predicted", by) if needs_predicted else _coordinate(maps, "label", by)
+    if by == "correct":
+        entered = np.where(entered == _coordinate(maps, "label", by), entered, "")
+    target = str(maps.attrs.get("target", "predicted"))
+    if target.startswith("expression:"):
+        only = to_expression(target.split(":", 1)[1])
+        return np.where(entered == only, entered, "")
+    explained = target if target in ("predicted", "labelled") else "predicted"
+    if (explained == "predicted" and needs_predicted) or (explained == "labelled" and needs_label):
+        return entered
+    other = _coordinate(maps, "predicted" if explained == "predicted" else "label", by)
+    wrong = int(((entered != "") & (entered != other)).sum())
+    if wrong:
+        raise UsageError(
+            f"{wrong} maps explain the {explained} class, not the {by} one they would be grouped by; "
+            f"use by={explained!r} or by='correct', or make them with explain(…, target={by!r})"
+        )
+    return entered
+
+
+def blocks(
+    maps: xr.DataArray,
+    model: int,
+    explainer: int,
+    images: npt.NDArray[np.intp],
+    normalise: str,
+    pixels: npt.NDArray[np.bool_] | None = None,
+) -> Iterator[tuple[npt.NDArray[np.intp], Floats, list[str]]]:
+    """Normalised maps of one network and explainer, some images at a time: (positions, maps (n, P or y, x), status).
+
+    Only one block is read at a time, so a lazily opened store of any length will do. `pixels` (y, x) flattens each map
+    to those pixels after normalising. A map whose status is not `ok` is all NaN.
+    """
+    size = max(1, _BLOCK_BYTES // (maps.sizes[Y] * maps.sizes[X] * 4))
+    known = maps.coords["status"].transpose(MODEL, EXPLAINER, IMAGE).values if "status" in maps.coords else None
+    for start in range(0, len(images), size):
+        chosen = images[start : start + size]
+        values = np.asarray(maps.isel({MODEL: model, EXPLAINER: explainer, IMAGE: chosen}).values, dtype=np.float32)
+        missing = np.isnan(values)
+        high = np.where(missing, -np.inf, values).max(axis=(1, 2))
+        low = np.where(missing, np.inf, values).min(axis=(1, 2))
+        infinite = np.asarray(np.isinf(values).any(axis=(1, 2)))
+        status = []
+        for k, position in enumerate(chosen):
+            said = OK if known is None else str(known[model, explainer, position])
+            if said == OK:
+                said = NO_DATA if high[k] < low[k] else CONSTANT if high[k] == low[k] else OK
+                said = NON_FINITE if infinite[k] else said
+            status.append(said)
+        values[[s != OK for s in status]] = np.nan
+        scaled = normalise_maps(values, normalise)
+        for k, said in enumerate(status):
+            if said == OK and np.isnan(scaled[k]).all():
+                status[k] = "nothing positive"
+        yield chosen, (scaled if pixels is None else scaled[:, pixels]), status
+
+
+def stretch(mean: npt.NDArray[np.float64], domain: npt.NDArray[np.bool_] | None) -> Floats:
+    """Min–max of one mean map to [0, 1] inside the domain, 0 outside it; NaN stays, a constant map becomes all NaN."""
+    counted = ~np.isnan(mean) if domain is None else domain & ~np.isnan(mean)
+    if not counted.any():
+        return np.full(mean.shape, np.nan, dtype=np.float32)
+    low, high = mean[counted].min(), mean[counted].max()
+    if not (np.isfinite(high - low) and high > low):
+        return np.full(mean.shape, np.nan, dtype=np.float32)
+    scaled = (mean - low) / (high - low)
+    if domain is not None:
+        scaled = np.where(domain, scaled, 0.0)
+    return np.asarray(scaled, dtype=np.float32)
+
+
+def domain_of(maps: xr.DataArray, domain: npt.ArrayLike | None) -> npt.NDArray[np.bool_] | None:
+    """The domain (y, x): the argument, else the array's own coordinate `domain`, else None (every pixel with data).
+
+    Raises UsageError where its grid is not the maps'.
+    """
+    if domain is None and "domain" in maps.coords:
+        domain = maps.coords["domain"].transpose(Y, X).values
+    if domain is None:
+        return None
+    d = np.asarray(domain, dtype=bool)
+    if d.shape != (maps.sizes[Y], maps.sizes[X]):
+        raise UsageError(
+            f"the domain is {'×'.join(map(str, d.shape))} and the maps are "
+            f"{maps.sizes[Y]}×{maps.sizes[X]}; give both on one grid"
+        )
+    return d
+
+
+def global_heatmaps(
+    maps: xr.DataArray, by: str = "predicted", normalise: str = "max", *, domain: npt.ArrayLike | None = None
+) -> xr.DataArray:
+    """One map an expression from one map a face: (model, explainer, expression, y, x) float32 in [0, 1].
+
+    An image enters expression e when the network's argmax is e (`by="predicted"`), when its label is
+    (`"labelled"`), or when both are (`"correct"`). Positive part, normalised per image (`max`, `none` or `sum`), mean
+    over images (of each pixel: over the images that have data there), min–max of the mean inside the `domain` (y, x).
+    Constant, non-finite and failed maps are left out and counted: coordinates `n`, `left_out`, `coverage` (smallest
+    share of the n images that a domain pixel with data rests on). Always the six basic expressions; NaN where n = 0.
+
+    Raises UsageError where the maps explain another class than they would be grouped by.
+    Source: Gaya-Morey et al. 2024 (arXiv 2401.11835), whose released maps are `by="predicted"`, `normalise="none"`.
+    """
+    maps = check(maps)
+    if IMAGE not in maps.dims:
+        raise UsageError("these maps are global already; global_heatmaps() takes maps of single images")
+    d = domain_of(maps, domain)
+    entered = groups(maps, by)
+    shape = (maps.sizes[MODEL], maps.sizes[EXPLAINER], len(BASIC_EXPRESSIONS))
+    grid = (maps.sizes[Y], maps.sizes[X])
+    heat = np.full((*shape, *grid), np.nan, dtype=np.float32)
+    n, left_out = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    coverage = np.full(shape, np.nan, dtype=np.float32)
+    for m in range(shape[0]):
+        for e, name in enumerate(BASIC_EXPRESSIONS):
+            images = np.flatnonzero(entered[m] == name)
+            for x in range(shape[1] if len(images) else 0):
+                total, count = np.zeros(grid), np.zeros(grid, dtype=np.int64)
+                for _, values, status in blocks(maps, m, x, images, normalise):
+                    good = np.array([s == OK for s in status])
+                    n[m, x, e] += int(good.sum())
+                    left_out[m, x, e] += sum(s not in (OK, NO_DATA) for s in status)
+                    present = ~np.isnan(values[good])
+                    total += np.where(present, values[good], 0).sum(axis=0, dtype=np.float64)
+                    count += present.sum(axis=0)
+                if n[m, x, e] == 0:
+                    continue
+                with np.errstate(invalid="ignore"):
+                    heat[m, x, e] = stretch(np.where(count > 0, total / np.maximum(count, 1), np.nan), d)
+                seen = count[(count > 0) if d is None else d & (count > 0)]
+                coverage[m, x, e] = seen.min() / n[m, x, e] if seen.size else np.nan
+    cell = (MODEL, EXPLAINER, EXPRESSION)
+    out = xr.DataArray(
+        heat,
+        dims=(*cell, Y, X),
+        name="heatmap",
+        coords={
+            MODEL: maps[MODEL].values,
+            EXPLAINER: maps[EXPLAINER].values,
+            EXPRESSION: list(BASIC_EXPRESSIONS),
+            "n": (cell, n),
+            "left_out": (cell, left_out),
+            "coverage": (cell, coverage),
+            "role": (EXPLAINER, np.array(roles(maps))),
+        },
+        attrs={
+            "frame": str(maps.attrs.get("frame", "")),
+            "by": by,
+            "normalise": normalise,
+            "target": str(maps.attrs.get("target", "predicted")),
+            "policy": policy(by, normalise),
+            **{k: maps.attrs[k] for k in ("seed", "package_version", "options", "target_space") if k in maps.attrs},
+        },
+    )
+    if d is not None:
+        out = out.assign_coords(domain=((Y, X), d))
+    if "layer" in maps.coords and set(maps.coords["layer"].dims) <= {MODEL, EXPLAINER}:
+        out = out.assign_coords(layer=maps.coords["layer"].variable)
+    return out
+
+
+def policy(by: str, normalise: str) -> str:
+    """The aggregation in one sentence, as global maps carry it."""
+    who = {
+        "predicted": "the network predicts it",
+        "labelled": "its label says so",
+        "correct": "the network predicts it and the label agrees",
+    }[by]
+    scale = {
+        "max": "divided by its maximum",
+        "none": "as it is",
+        "sum": "divided by its sum",
+        "min-max": "(signed, in place of the positive part) stretched to [0, 1]",
+    }[normalise]
+    return (
+        f"An image enters an expression when {who}; the positive part of its map, {scale}, is averaged over images, "
+        "and the mean is stretched to [0, 1] inside the domain; constant and failed maps are left out and counted."
+    )
