@@ -18,7 +18,8 @@ def parts(n=4, points=478, **changes):
     images = generator.integers(0, 255, (n, 16, 16, 3), dtype=np.uint8)
     table = pd.DataFrame({
         "name": [f"f{i}" for i in range(n)], "label": LABELS[:n], "subject": ["s0", "s1", "s0", None][:n],
-        "source": "array", "sha256": [crop_sha256(image) for image in images], "padding": 0.0, "light": list("abba")[:n]})
+        "source": "array", "sha256": [crop_sha256(image) for image in images], "padding": 0.0,
+        "light": list("abba")[:n]})
     return {"images": images, "landmarks": generator.random((n, points, 2)), "table": table} | changes
 
 

@@ -31,7 +31,8 @@ def gather(items: Sequence[Item], *, origin: str, size: int, margin: float, all_
         raise UsageError(f"the crop's side must be at least 16 pixels, got {size}")
     if not 0.5 <= margin <= 4:
         raise UsageError(f"the margin must lie between 0.5 and 4, got {margin}")
-    said, failures = list(notes), []
+    failures: list[Failure] = []
+    remarks: dict[str, list[str]] = {}  # what was decided → the pictures it was decided for
     rows: list[dict[str, Any]] = []
     images, landmarks = [], []
     with ExitStack() as stack:
@@ -40,11 +41,12 @@ def gather(items: Sequence[Item], *, origin: str, size: int, margin: float, all_
         for item in tqdm(items, desc="faces", unit="picture", file=sys.stderr, leave=False,
                          disable=None if progress else True):
             try:
-                rgb, remarks = item.read()
+                rgb, said = item.read()
             except UnreadableFileError as error:
                 failures.append(Failure(item.name, "read", str(error)))
                 continue
-            said += [f"{item.name}: {remark}" for remark in remarks]
+            for remark in said:
+                remarks.setdefault(remark, []).append(item.name)
             try:
                 found = detector.detect(rgb)
             except (RuntimeError, ValueError) as error:  # one picture that the detector cannot digest
@@ -55,10 +57,10 @@ def gather(items: Sequence[Item], *, origin: str, size: int, margin: float, all_
                 continue
             several = len(found) > 1
             if several and not all_faces:
-                said.append(f"{item.name}: {len(found)} faces, the largest was taken")
+                remarks.setdefault(f"{len(found)} faces, the largest was taken", []).append(item.name)
                 found = found[:1]
             elif several and (item.label or item.subject):
-                said.append(f"{item.name}: {len(found)} faces, label and subject stay with the largest")
+                remarks.setdefault(f"{len(found)} faces, label and subject stay with the largest", []).append(item.name)
             for number, face in enumerate(found, start=1):
                 if not np.isfinite(face.landmarks).all() or face.area <= 0:
                     failures.append(Failure(item.name, "landmarks", "the landmarks are degenerate"))
@@ -75,12 +77,20 @@ def gather(items: Sequence[Item], *, origin: str, size: int, margin: float, all_
         scheme = detector.scheme
     if not rows:
         raise WorkbenchError(_nothing(origin, failures))
-    said += [f"{row['name']}: {row['padding']:.0%} of the crop lies outside the picture (black)"
-             for row in rows if row["padding"] >= 0.05]
+    if cut := [str(row["name"]) for row in rows if row["padding"] >= 0.05]:
+        remarks["part of the crop lies outside the picture (black)"] = cut
     points = np.array(landmarks, dtype=np.float32).reshape(len(rows), SCHEMES[scheme], 2)
     return FaceSet(
         images=np.stack(images), landmarks=points, table=pd.DataFrame(rows), scheme=scheme, failures=tuple(failures),
-        notes=tuple(said), attrs={"crop": f"landmark box, squared, × {margin:g}", **(attrs or {})})
+        notes=(*notes, *(_note(remark, names) for remark, names in remarks.items())),
+        attrs={"crop": f"landmark box, squared, × {margin:g}", **(attrs or {})})
+
+
+def _note(remark: str, names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"{names[0]}: {remark}"
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return f"{len(names)} pictures ({', '.join(names[:4])}{more}): {remark}"
 
 
 def _nothing(origin: str, failures: Sequence[Failure]) -> str:

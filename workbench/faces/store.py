@@ -14,7 +14,7 @@ import pandas as pd
 
 from workbench import vocabulary
 from workbench.errors import UnreadableFileError, UsageError, WorkbenchError
-from workbench.faces.faceset import FaceSet, Failure, crop_sha256
+from workbench.faces.faceset import SCHEMES, FaceSet, Failure, crop_sha256
 from workbench.faces.images import read_image
 
 _FORMAT = 1
@@ -110,7 +110,7 @@ def load_saved(folder: Path) -> FaceSet:
     size = int(about["size"])
     return FaceSet(
         images=np.stack(images) if images else np.zeros((0, size, size, 3), dtype=np.uint8),
-        landmarks=landmarks.reshape(len(images), -1, 2) if images else np.zeros((0, 478, 2), dtype=np.float32),
+        landmarks=landmarks.reshape(len(images), SCHEMES.get(scheme, -1), 2),
         table=table.drop(columns="crop"), scheme=scheme,
         failures=tuple(Failure(*row) for row in failed[["name", "stage", "reason"]].itertuples(index=False)),
         notes=tuple(notes), attrs=attrs)
