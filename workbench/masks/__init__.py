@@ -2,7 +2,7 @@
 
 from workbench.masks.codebooks import Codebook, load_codebook
 from workbench.masks.folder import save_masks
-from workbench.masks.library import MASKS, load_masks
+from workbench.masks.library import MASKS, add_masks, load_masks
 from workbench.masks.maskset import MaskSet
 
-__all__ = ["MASKS", "Codebook", "MaskSet", "load_codebook", "load_masks", "save_masks"]
+__all__ = ["MASKS", "Codebook", "MaskSet", "add_masks", "load_codebook", "load_masks", "save_masks"]

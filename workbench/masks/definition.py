@@ -21,7 +21,9 @@ from workbench.masks.shapes import filled_triangle, grown, hull
 TEXTS: Final = ("summary", "citation", "licence", "authority")
 _KEYS: Final = {*TEXTS, "name", "caveat", "dimension", "landmarks", "frames", "symmetric", "points", "rim",
                 "indistinguishable", "masks"}  # fmt: skip
-_KINDS: Final = ("triangles", "polygon", "hull", "line", "same_as")
+_TYPES: Final[dict[str, type]] = {"frames": list, "symmetric": bool, "points": dict, "rim": dict,
+                                  "indistinguishable": list}  # fmt: skip
+_KINDS: Final[dict[str, type]] = {"triangles": str, "polygon": list, "hull": list, "line": list, "same_as": str}
 _UNIT: Final = {MEDIAPIPE: (33, 263), IBUG: (37, 46)}  # outer eye corners: their distance is the unit of `grow`
 
 
@@ -67,6 +69,9 @@ def read_definition(path: Path) -> Definition:
         raise definition.error(f"dimension is {table.get('dimension')!r}; write one of {', '.join(DIMENSIONS)}")
     if table["landmarks"] not in _UNIT:
         raise definition.error(f"landmarks is {table['landmarks']!r}; write {MEDIAPIPE} or {IBUG}")
+    for key, kind in _TYPES.items():
+        if not isinstance(table.get(key, kind()), kind):
+            raise definition.error(f"{key} = {table[key]!r} is no {kind.__name__}")
     for frame in table["frames"]:
         if frame not in FRAMES or (frame != MEDIAPIPE and table["landmarks"] == MEDIAPIPE):
             raise definition.error(f"frame {frame!r} cannot be drawn from {table['landmarks']} landmarks")
@@ -90,13 +95,16 @@ def _check_masks(definition: Definition) -> None:
             if odd or len(kinds) != 1:
                 found = f"unknown key {odd[0]!r}" if odd else f"{len(kinds)} of them"
                 raise definition.error(f"entry {entry!r}: a shape has one of {', '.join(_KINDS)}; found {found}")
-            if kinds == ["same_as"] and (shape["same_as"] not in masks or shape["same_as"] == entry
+            kind = kinds[0]
+            if not isinstance(shape[kind], _KINDS[kind]) or len(shape[kind]) < (3 if kind == "polygon" else 1):
+                raise definition.error(f"entry {entry!r}: {kind} = {shape[kind]!r} is no list of points")
+            if kind == "same_as" and (shape["same_as"] not in masks or shape["same_as"] == entry
                                          or any("same_as" in other for other in masks[shape["same_as"]])):
                 raise definition.error(f"entry {entry!r}: same_as = {shape['same_as']!r} names no drawn entry")
             grow = shape.get("grow", 0)
             if isinstance(grow, bool) or not isinstance(grow, (int, float)) or not 0 <= grow <= 1:
-                raise definition.error(f"entry {entry!r}: grow is {grow!r}; give 0 … 1 distances of the outer eye corners")
-            if kinds == ["line"] and not grow:
+                raise definition.error(f"entry {entry!r}: grow is {grow!r}; give 0 … 1 outer eye corner distances")
+            if kind == "line" and not grow:
                 raise definition.error(f"entry {entry!r}: a line needs grow > 0")
     for group in definition.table.get("indistinguishable", []):
         for entry in group:
@@ -148,10 +156,10 @@ def _pixels(shape: dict[str, Any], points: _Points, face: CanonicalFace, unit: f
     if "triangles" in shape:
         out = np.zeros(face.grid, dtype=bool)
         for triangle in shape["triangles"].split():
-            corners = np.stack([points[name] for name in triangle.split("-")])
-            if len(corners) != 3:
-                raise KeyError(triangle)
-            out |= filled_triangle(corners, face.grid)
+            names = triangle.split("-")
+            if len(names) != 3:
+                raise points.definition.error(f"{triangle!r} is no triangle; write a-b-c")
+            out |= filled_triangle(np.stack([points[name] for name in names]), face.grid)
         return out
     kind = next(kind for kind in ("polygon", "hull", "line") if kind in shape)
     vertices = np.stack([points[name] for name in shape[kind]])
@@ -168,7 +176,7 @@ class _Points:
     """
 
     def __init__(self, definition: Definition, face: CanonicalFace) -> None:
-        self._definition, self._face = definition, face
+        self.definition, self._face = definition, face
         self._helpers: dict[str, Any] = definition.table.get("points", {})
         if definition.table["landmarks"] == MEDIAPIPE:
             self._landmarks = dict(enumerate(face.points))
@@ -191,13 +199,13 @@ class _Points:
         if isinstance(rule, dict) and set(rule) == {"between"} and len(rule["between"]) == 2:
             return np.asarray((self[rule["between"][0]] + self[rule["between"][1]]) / 2)
         if not isinstance(rule, dict) or set(rule) != {"x", "y"}:
-            raise self._definition.error(f"point {name!r}: write {{x = a, y = b}} or {{between = [a, b]}}")
+            raise self.definition.error(f"point {name!r}: write {{x = a, y = b}} or {{between = [a, b]}}")
         x = self[rule["x"]][0]
         if rule["y"] != "rim":
             return np.array([x, self[rule["y"]][1]])
         try:
-            rim = self._face.points[self._definition.table["rim"][self._face.name]]
+            rim = self._face.points[self.definition.table["rim"][self._face.name]]
         except KeyError:
-            raise self._definition.error(f"point {name!r} needs [rim] {self._face.name} = [points …]") from None
+            raise self.definition.error(f"point {name!r} needs [rim] {self._face.name} = [points …]") from None
         rim = rim[np.argsort(rim[:, 0])]
         return np.array([x, np.interp(x, rim[:, 0], rim[:, 1])])

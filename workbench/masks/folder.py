@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import warnings
@@ -50,12 +51,12 @@ def load_mask_folder(folder: Path) -> MaskSet:
     grid = (stack.shape[1], stack.shape[2])
     frame = frame_of_grid(grid)
     domain = load_frame(frame).domain if frame else np.ones(grid, dtype=bool)
-    outside = {name: float(mask[~domain].sum() / mask.sum()) for name, mask in zip(order, stack, strict=True)}
+    outside = {name: round(float(mask[~domain].sum() / mask.sum()), 4) for name, mask in zip(order, stack, strict=True)}
     stack[:, ~domain] = 0
     maps = xr.DataArray(stack, dims=(dimension, vocabulary.Y, vocabulary.X), coords={dimension: order}, name="mask")
     attrs: dict[str, object] = {
         "summary": f"{len(order)} masks read from image files", "citation": "not stated", "licence": "not stated",
-        "authority": "given by the user", "lost": _json(outside),
+        "authority": "given by the user", "lost": json.dumps(outside),
     }  # fmt: skip
     place = xr.DataArray(domain.copy(), dims=(vocabulary.Y, vocabulary.X))
     return MaskSet(folder.resolve().name, maps, frame or ANY_FRAME, place, attrs)
@@ -117,9 +118,3 @@ def _read_mask(path: Path) -> np.ndarray:
 
 def _size(mask: np.ndarray) -> str:
     return f"{mask.shape[0]} × {mask.shape[1]} (height × width)"
-
-
-def _json(shares: dict[str, float]) -> str:
-    import json
-
-    return json.dumps({name: round(share, 4) for name, share in shares.items()})

@@ -9,25 +9,26 @@ from scipy.spatial import ConvexHull, QhullError
 def filled_triangle(corners: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     """Pixels (height, width) bool of a triangle (3, 2) of x, y, its border pixels included.
 
-    Corners are rounded to pixels (halves down). Equal, pixel for pixel, to filling an integer contour with
+    Corners are rounded to pixels (halves down). On the grid it is equal, pixel for pixel, to filling an integer contour with
     OpenCV's drawContours(…, -1), by which the masks of arXiv 2401.11835 were made: the inside at pixel centres,
     and the three sides as 8-connected lines drawn from left to right.
     """
-    height, width = grid
     points = np.ceil(np.asarray(corners, dtype=float) - 0.5).astype(int)
-    y, x = np.mgrid[:height, :width]
+    out = np.zeros(grid, dtype=bool)
+    low, high = np.clip(points.min(axis=0), 0, None), points.max(axis=0) + 1
+    y, x = np.mgrid[low[1] : max(min(high[1], grid[0]), low[1]), low[0] : max(min(high[0], grid[1]), low[0])]
     following = np.roll(points, -1, axis=0)
-    side = [(b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0]) for a, b in zip(points, following, strict=True)]
-    sides = np.stack(side)
-    out = (sides >= 0).all(axis=0) | (sides <= 0).all(axis=0)
+    sides = np.stack(
+        [(b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0]) for a, b in zip(points, following, strict=True)]
+    )
     (ax, ay), (bx, by), (cx, cy) = points
-    if (bx - ax) * (cy - ay) == (by - ay) * (cx - ax):  # no inside: three points on a line
-        out[:] = False
+    if (bx - ax) * (cy - ay) != (by - ay) * (cx - ax):  # else no inside: three points on a line
+        out[y, x] = (sides >= 0).all(axis=0) | (sides <= 0).all(axis=0)
     for a, b in zip(points, following, strict=True):
         column, row = _line(a, b)
-        on_grid = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        on_grid = (column >= 0) & (column < grid[1]) & (row >= 0) & (row < grid[0])
         out[row[on_grid], column[on_grid]] = True
-    return np.asarray(out)
+    return out
 
 
 def _line(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

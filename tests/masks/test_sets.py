@@ -1,0 +1,171 @@
+"""The sets that ship: pixel equality with the published masks, and what the AU set promises."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from workbench.canonical import load_frame
+from workbench.errors import UnknownNameError, UsageError
+from workbench.masks import MASKS, load_codebook, load_masks
+from workbench.masks.codebooks import codebook_names
+from workbench.vocabulary import BASIC_EXPRESSIONS
+
+PUBLISHED_PIXELS = {"anger": 15376, "disgust": 14444, "fear": 18478, "happiness": 13205, "sadness": 19038,
+                    "surprise": 14614}  # fmt: skip
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    return float((a & b).sum() / (a | b).sum())
+
+
+@pytest.fixture(scope="module")
+def units():
+    return load_masks("facs-au")
+
+
+def test_published_masks_have_the_published_areas():
+    masks = load_masks("friesen-ekman", frame="published")
+    assert masks.names == list(BASIC_EXPRESSIONS)
+    assert {n: int(m.sum()) for n, m in zip(masks.names, masks.maps.values, strict=True)} == PUBLISHED_PIXELS
+    assert set(np.unique(masks.maps)) == {0, 1}
+
+
+def test_published_masks_equal_the_released_images_pixel_for_pixel(published):
+    masks = load_masks("friesen-ekman", frame="published")
+    for name in masks.names:
+        released = np.asarray(Image.open(published / "ground_truth" / f"{name.capitalize()}_gt.png").convert("L")) > 127
+        assert np.array_equal(masks.maps.sel(expression=name).values == 1, released), name
+
+
+def test_published_masks_overlap_as_stated():
+    maps = load_masks("friesen-ekman", frame="published").maps.values > 0
+    pairs = {(0, 1): 0.161, (0, 2): 0.560, (1, 3): 0.542, (3, 5): 0.027, (2, 4): 0.583, (4, 5): 0.100}
+    for (a, b), expected in pairs.items():
+        assert overlap(maps[a], maps[b]) == pytest.approx(expected, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("expression", "covered", "bare"),
+    [
+        ("anger", [10, 151, 105, 468, 473, 9, 0, 17, 199], [50, 280, 4, 61, 291, 195]),
+        ("disgust", [4, 195, 101, 330, 205, 425, 0], [151, 10, 199, 17]),
+        ("fear", [151, 105, 468, 9, 6, 205, 425], [0, 17, 199, 4]),
+        ("happiness", [468, 473, 6, 205, 425, 43, 273], [151, 10, 0, 17, 4]),
+        ("sadness", [151, 9, 468, 473, 205, 425, 139, 368], [104, 0, 17, 199]),
+        ("surprise", [105, 334, 468, 473, 0, 17, 199, 13], [50, 280, 151, 4]),
+    ],
+)
+def test_mesh_masks_cover_what_the_description_says(expression, covered, bare):
+    mask, points = load_masks("friesen-ekman").maps.sel(expression=expression).values, load_frame().points
+    columns, rows = np.round(points).astype(int).T
+    assert [p for p in covered if not mask[rows[p], columns[p]]] == []
+    assert [p for p in bare if mask[rows[p], columns[p]]] == []
+
+
+def test_mesh_masks_are_nearly_mirror_images_and_lose_little():
+    masks = load_masks("friesen-ekman")
+    for mask in masks.maps.values > 0:
+        assert overlap(mask, mask[:, ::-1]) > 0.99
+    lost = json.loads(str(masks.attrs["lost"]))
+    assert lost["sadness"] == pytest.approx(0.021, abs=0.003)  # the temples beyond the mesh
+    assert max(share for name, share in lost.items() if name != "sadness") < 0.005
+
+
+def test_mesh_masks_resemble_the_published_ones_warped_onto_the_mesh():
+    mesh, published = load_frame(), load_frame("published")
+    onto = published.unwarp(load_masks("friesen-ekman", frame="published").maps.values, mesh.shares(), mesh.grid)
+    for ours, theirs in zip(load_masks("friesen-ekman").maps.values, onto, strict=True):
+        inside = mesh.domain & np.isfinite(theirs)
+        assert overlap(ours[inside] > 0, theirs[inside] > 0.5) > 0.75
+
+
+def test_action_units_are_complete_symmetric_inside_and_of_sensible_size(units):
+    wanted = [1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 20, 23, 24, 25, 26, 27, 43]
+    assert units.names == [f"AU{n}" for n in wanted]
+    assert units.attrs["authority"] == "derived by this project"
+    for name, mask in zip(units.names, units.maps.values, strict=True):
+        assert np.array_equal(mask, mask[:, ::-1]), name
+        assert not mask[~units.domain.values].any()
+        assert 0.015 < units.areas[name] < 0.15, name
+
+
+def test_action_units_differ_outside_their_declared_classes(units):
+    classes = [set(group) for group in json.loads(str(units.attrs["indistinguishable"]))]
+    assert classes == [{"AU23", "AU24"}, {"AU26", "AU27"}]
+    maps = dict(zip(units.names, units.maps.values > 0, strict=True))
+    for a in maps:
+        for b in maps:
+            value = overlap(maps[a], maps[b])
+            if a != b and {a, b} not in classes:
+                assert value < 0.6, (a, b, value)
+            else:
+                assert value == 1
+
+
+def test_every_action_unit_says_why(units):
+    reasons = json.loads(str(units.attrs["reasons"]))
+    assert set(reasons) == set(units.names)
+    assert all(reasons.values())
+
+
+def test_masks_follow_size_and_roll_of_a_face(units):
+    face = load_frame()
+    landmarks = 0.15 + 0.7 * face.shares() * [224 / 256, 1]
+    small = np.nan_to_num(face.unwarp(units.maps.values, landmarks, (128, 128))) > 0.5
+    large = np.nan_to_num(face.unwarp(units.maps.values, landmarks, (256, 256))) > 0.5
+    turned = landmarks[:, ::-1] * [1, -1] + [0, 1]  # a quarter turn to the left
+    rolled = np.nan_to_num(face.unwarp(units.maps.values, turned, (256, 256))) > 0.5
+    for name, s, l_, r in zip(units.names, small, large, rolled, strict=True):
+        assert overlap(np.kron(s, np.ones((2, 2), dtype=bool)), l_) > 0.75, name
+        assert overlap(np.rot90(l_), r) > 0.97, name
+
+
+def test_codebooks_take_the_maximum_over_their_units(units):
+    masks = load_masks("facs-au", codebook="emfacs-circulated")
+    assert masks.dimension == "expression"
+    assert masks.names == list(BASIC_EXPRESSIONS)
+    expected = units.maps.sel(au=["AU1", "AU4", "AU15"]).max("au").values
+    assert np.array_equal(masks.maps.sel(expression="sadness").values, expected)
+    assert json.loads(str(masks.attrs["action_units"]))["anger"] == ["AU4", "AU5", "AU7", "AU23"]
+    assert masks.attrs["codebook"] == "emfacs-circulated"
+    assert "pixelwise maximum" in str(masks.attrs["policy"])
+
+
+def test_every_codebook_has_the_six_expressions_and_masks():
+    assert codebook_names() == ["emfacs-circulated", "martinez-2017", "ekman-friesen-1978"]
+    for name in codebook_names():
+        assert set(load_codebook(name).expressions) == set(BASIC_EXPRESSIONS)
+        assert load_masks("facs-au", codebook=name).names == list(BASIC_EXPRESSIONS)
+    assert load_codebook("martinez-2017").required("disgust") == [9, 10, 16, 17, 25, 26]
+
+
+def test_wrong_names_and_frames_are_refused_in_one_line():
+    with pytest.raises(UnknownNameError, match="did you mean friesen-ekman"):
+        load_masks("friesen-eckman")
+    with pytest.raises(UnknownNameError, match="did you mean martinez-2017"):
+        load_masks("facs-au", codebook="martinez-2107")
+    with pytest.raises(UnknownNameError, match="frame"):
+        load_masks("facs-au", frame="mediapipe468")
+    with pytest.raises(UsageError, match="'facs-au' is defined on mediapipe478, not on 'published'"):
+        load_masks("facs-au", frame="published")
+    with pytest.raises(UsageError, match="a codebook needs action units"):
+        load_masks("friesen-ekman", codebook="martinez-2017")
+
+
+def test_the_registry_says_where_each_set_comes_from():
+    assert MASKS.names() == ["facs-au", "friesen-ekman"]
+    for entry in MASKS:
+        row = entry.as_dict()
+        assert row["summary"]
+        assert row["reference"]
+        assert {"licence", "authority", "dimension", "frames"} <= set(row)
+        json.dumps(row)
+    assert "FACS" not in MASKS["facs-au"].details["authority"]
+
+
+def test_repr_is_short_and_without_addresses(units):
+    assert repr(units).startswith("MaskSet 'facs-au': au on mediapipe478 (256 × 224); area AU1 ")
+    assert "0x" not in repr(units)
+    assert "<td>AU43</td>" in units._repr_html_()
