@@ -102,7 +102,8 @@ def index_settings() -> IndexSettings:
     proxy, timeout.
 
     They are asked of pip itself (`pip config list`), so that every configuration file counts as it does for pip;
-    `PIP_*` variables come last, and stand alone where no pip is installed.
+    `PIP_*` variables come last, and stand alone where no pip is installed. As for pip, `REQUESTS_CA_BUNDLE` and
+    `CURL_CA_BUNDLE` stand in for `cert`; netrc and user names in URLs are honoured by unearth.
     """
     options = _options(_pip_config_lines(), os.environ)
     urls = [] if options.get("no-index", "").lower() not in _FALSE else [
@@ -113,7 +114,8 @@ def index_settings() -> IndexSettings:
         timeout = 15.0
     return IndexSettings(
         index_urls=tuple(urls), find_links=tuple(options.get("find-links", "").split()),
-        trusted_hosts=tuple(options.get("trusted-host", "").split()), cert=options.get("cert"),
+        trusted_hosts=tuple(options.get("trusted-host", "").split()),
+        cert=options.get("cert") or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or None,
         client_cert=options.get("client-cert"), proxy=options.get("proxy"), timeout=timeout)
 
 
@@ -130,7 +132,9 @@ def _client(settings: IndexSettings) -> PyPIClient:
     verify: Any = True
     if settings.cert or settings.client_cert:
         try:
-            verify = ssl.create_default_context(cafile=settings.cert)
+            folder = bool(settings.cert) and Path(str(settings.cert)).is_dir()
+            verify = ssl.create_default_context(cafile=None if folder else settings.cert,
+                                                capath=settings.cert if folder else None)
             if settings.client_cert:
                 verify.load_cert_chain(settings.client_cert)
         except (OSError, ssl.SSLError) as error:
