@@ -1,0 +1,23 @@
+"""The drawn study, for every test of this folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def drawn() -> ModuleType:
+    """The module `drawn_study` of tests/figures."""
+    if "drawn_study" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("drawn_study", Path(__file__).with_name("drawn_study.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["drawn_study"] = module
+        spec.loader.exec_module(module)
+    return sys.modules["drawn_study"]

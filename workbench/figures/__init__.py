@@ -1,0 +1,14 @@
+"""Figures: data in, `matplotlib.figure.Figure` out; transparent, legible on light and dark, never pyplot's state."""
+
+from workbench.figures.confusion import confusion
+from workbench.figures.dendrogram import dendrogram
+from workbench.figures.global_heatmaps import global_heatmaps
+from workbench.figures.masks import masks
+from workbench.figures.overlay import overlay
+from workbench.figures.overlay_grid import overlay_grid
+from workbench.figures.probabilities import probabilities
+from workbench.figures.scores import scores
+from workbench.figures.specificity import specificity
+
+__all__ = ["confusion", "dendrogram", "global_heatmaps", "masks", "overlay", "overlay_grid", "probabilities",
+           "scores", "specificity"]

@@ -1,0 +1,64 @@
+"""One face under one heatmap."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from workbench.canonical import CanonicalFace
+from workbench.figures import theme
+from workbench.figures.outlines import edges
+from workbench.figures.placing import blend, resized, scale_colours
+from workbench.figures.sheet import Sheet
+
+
+def displayed(heat: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
+    """What a heatmap shows: its positive part on [0, 1] of its maximum, or `limits` = (low, high) mapped to [0, 1].
+
+    NaN stays NaN; a map without positive values becomes 0.
+    """
+    values = np.asarray(heat, np.float64)
+    if limits is not None:
+        low, high = limits
+        return np.clip((values - low) / (high - low if high > low else 1.0), 0, 1)
+    positive = np.clip(values, 0, None)
+    top = np.nanmax(positive, initial=0.0) if np.isfinite(positive).any() else 0.0
+    return positive / top if top > 0 else positive
+
+
+@theme.themed
+def overlay(image: np.ndarray, heat: np.ndarray | xr.DataArray, *, landmarks: np.ndarray | None = None,
+            frame: CanonicalFace | None = None, opacity: float = 0.75, threshold: float | None = None,
+            limits: tuple[float, float] | None = None, title: str = "", caption: str = "",
+            side: int = 320, colour_bar: bool = True) -> Figure:
+    """A photograph (h, w, 3) uint8 under a heatmap, with a colour bar.
+
+    `heat` is (h', w') of any resolution that covers the photograph (a raw 7×7 CAM included); or a map on the
+    canonical face, if `landmarks` (P, 2; shares of the photograph's side) and its `frame` are given: it is then
+    drawn back on this face. A photograph that was itself warped onto the canonical face needs neither.
+    `opacity` in [0, 1]; `threshold` in [0, 1] of the displayed scale draws that level as a contour.
+    `limits` (low, high) of the raw values makes several overlays share one scale; without it, the positive part
+    of this map over its own maximum.
+    """
+    values = heat.values if isinstance(heat, xr.DataArray) else np.asarray(heat)
+    height = round(side * image.shape[0] / image.shape[1])
+    if landmarks is not None and frame is not None:
+        values = frame.unwarp(values[None], landmarks, (height, side))[0]
+    else:
+        values = resized(values, (height, side))
+    shown = displayed(values, limits)
+    sheet = Sheet(1, 1, (side, height), left=10, top=24 if title else 6, under=22 if caption else 2,
+                  bottom=56 if colour_bar else 4, gap=0, minimum_width=side + 20)
+    sheet.image(0, 0, blend(resized(np.asarray(image), (height, side)), shown, opacity))
+    if threshold is not None:
+        sheet.lines(0, 0, edges(np.nan_to_num(shown) > threshold), (height, side), color=theme.CONTOUR,
+                    linewidth=1.6, path_effects=theme.halo())
+    if title:
+        sheet.axes.text(10 + side / 2, 13, title, ha="center", va="center", fontsize=theme.TITLE, color=theme.INK)
+    if caption:
+        sheet.caption(0, 0, caption)
+    if colour_bar:
+        low, high = ("0", "1") if limits is None else (f"{limits[0]:.3g}", f"{limits[1]:.3g}")
+        sheet.colour_bar("of its maximum" if limits is None else "raw value", low, high, scale_colours(opacity))
+    return sheet.figure
