@@ -1,0 +1,165 @@
+"""What can be believed: a few plain sentences, each derived from the data of this page."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from workbench.figures.theme import number, readable
+from workbench.report.recognition import Recognition
+
+_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+ALPHA = 0.05
+ABOUT_THE_SAME = 0.02
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One statement; `weight` is "caution" where it limits what may be concluded, else "plain"."""
+
+    text: str
+    weight: str = "plain"
+
+
+def in_words(count: int) -> str:
+    """Small counts as words, larger ones as figures."""
+    return _WORDS[count] if 0 <= count < len(_WORDS) else str(count)
+
+
+def significance(faces: int, people: int | None, comparisons: int) -> Sentence:
+    """Whether any number could be significant with so many people.
+
+    The people are the independent units. A sign-flip test over k of them cannot give a two-sided p below 2 / 2^k, so
+    with few people nothing is significant at .05, and correcting for the page's comparisons (Bonferroni) asks for
+    more. `people` is None where subjects are not known.
+    """
+    enough = math.ceil(math.log2(2 * max(comparisons, 1) / ALPHA))
+    pictures = f"{faces} face{'s' if faces != 1 else ''}"
+    if people is None:
+        return Sentence(
+            f"Who is on the {pictures} is not known (no subject is named), so they cannot be counted as independent "
+            "observations: no number on this page can be called significant, and intervals are too narrow if people "
+            "recur.", "caution")
+    persons = f"{in_words(people)} {'person' if people == 1 else 'people'}"
+    smallest = 2 / 2**people
+    if smallest > ALPHA:
+        least = f" (the smallest p that {in_words(people)} could give is {number(smallest)})" if people > 1 else ""
+        return Sentence(
+            f"With {pictures} of {persons} no number on this page is significant{least}. "
+            "It shows how the networks can be examined, not what they are like; another few faces could turn any "
+            "comparison round.", "caution")
+    if smallest * comparisons > ALPHA:
+        return Sentence(
+            f"With {pictures} of {persons} no single number survives a correction for the {comparisons} comparisons on "
+            f"this page (that takes at least {enough} people). Read differences as hints.", "caution")
+    return Sentence(
+        f"The page rests on {pictures} of {persons}. Intervals resample people; no p-values are computed, and with "
+        f"{comparisons} comparisons some differences will look large by chance.")
+
+
+def cells(table: xr.Dataset) -> list[Sentence]:
+    """How many faces stand behind a global heatmap."""
+    n = table["n"].values
+    mapped = np.isfinite(table["iou"].values)
+    if not mapped.any() or n.max() <= 0:
+        return []
+    few = int((mapped & (n < 5)).sum())
+    text = (f"A global heatmap here averages between {int(n[mapped].min())} and {int(n[mapped].max())} faces; "
+            f"{few} of {int(mapped.sum())} rest on fewer than five")
+    gone = int((~mapped).sum())
+    text += f", and {gone} of {mapped.size} cells have no map at all." if gone else "."
+    return [Sentence(text, "caution" if few or gone else "plain")]
+
+
+def agreement(table: xr.Dataset, masks: str) -> list[Sentence]:
+    """Mean IoU beside chance, the other masks and the blob, and what follows from it."""
+    own = table["iou"]
+    mapped = np.isfinite(own.values)
+    if not mapped.any():
+        return [Sentence(f"No heatmap could be compared with the masks of {masks}.", "caution")]
+    means = {name: _mean(table, name, mapped) for name in (
+        "iou", "chance_iou", "other_masks_iou", "centre_iou", "centre_iou_equal_area")}
+    by_explainer = [float(np.nanmean(own.sel(explainer=e).values)) for e in own["explainer"].values
+                    if np.isfinite(own.sel(explainer=e).values).any()]
+    spread = f" (from {number(min(by_explainer))} to {number(max(by_explainer))} across explainers)" \
+        if len(by_explainer) > 1 else ""
+    out = [Sentence(
+        f"Overlap with the {masks} mask of the same expression is, on average, IoU {number(means['iou'])}{spread}. "
+        f"Regions of the same size placed by chance reach {number(means['chance_iou'])}; the same maps against the "
+        f"other expressions' masks {number(means['other_masks_iou'])}; and a centred blob that has seen no face "
+        f"{number(means['centre_iou_equal_area'])} at the maps' own area, {number(means['centre_iou'])} at its natural "
+        "size.")]
+    gap = means["iou"] - means["other_masks_iou"]
+    if gap <= ABOUT_THE_SAME:
+        out.append(Sentence(
+            f"The maps overlap their own expression's mask {'no more than' if gap > -ABOUT_THE_SAME else 'less than'} "
+            "the other expressions' masks: on this evidence the networks do not look where the experts say for that "
+            "expression in particular.", "caution"))
+    else:
+        out.append(Sentence(f"The own mask is {number(gap)} above the other masks: some specificity, before any test."))
+    blob = means["centre_iou_equal_area"]
+    if np.isfinite(blob) and blob >= means["iou"] - ABOUT_THE_SAME:
+        out.append(Sentence(
+            "A blob in the middle of the face does as well or better, so overlap of this size is what any central "
+            "map would get.", "caution"))
+    ranks = table["rank_of_own_mask"].values
+    known = np.isfinite(ranks)
+    if known.any():
+        sets = int(table.sizes.get("mask", 6))
+        out.append(Sentence(
+            f"The own mask is the best match in {int((ranks[known] == 1).sum())} of {int(known.sum())} maps; guessing "
+            f"among {in_words(sets)} masks would give about {round(known.sum() / max(sets, 1))}."))
+    return out
+
+
+def unrecognised(answers: list[Recognition]) -> list[Sentence]:
+    """Classes whose heatmap means little because the network does not recognise them here."""
+    bad = [f"{a.model}: " + ", ".join(f"{e} ({a.right[e]} of {a.labelled[e]})" for e in a.failed())
+           for a in answers if a.failed()]
+    if not bad:
+        return []
+    return [Sentence("A heatmap says what a network used for its answer, right or wrong. Not recognised on the "
+                     f"labelled faces, and marked † wherever their heatmap appears – {'; '.join(bad)}.", "caution")]
+
+
+def controls(table: xr.Dataset) -> list[Sentence]:
+    """What untrained weights and a plain edge map score, or that these controls are missing."""
+    out = []
+    mapped = np.isfinite(table["iou"].values)
+    for name, words in (("random_weights_iou", "the same networks with random weights"),
+                        ("edge_map_iou", "a plain edge map of the faces")):
+        value = _mean(table, name, mapped)
+        if np.isfinite(value):
+            out.append(f"{words} {number(value)}")
+    if not out:
+        return [Sentence("No map of a network with random weights and no edge map was made, so two of the controls "
+                         "are missing from the tables.", "caution")]
+    return [Sentence(f"What needs no learning scores, by the same measure: {', '.join(out)}.")]
+
+
+def shares(table: xr.Dataset, explainer: str) -> dict[str, float]:
+    """Means over one explainer's cells, for the overview table; `first` and `cells` are counts."""
+    part = table.sel(explainer=explainer)
+    mapped = np.isfinite(part["iou"].values)
+    names = ("iou", "chance_iou", "other_masks_iou", "centre_iou_equal_area", "centre_iou", "random_weights_iou",
+             "edge_map_iou", "area")
+    out = {name: _mean(part, name, mapped) for name in names}
+    ranks = part["rank_of_own_mask"].values
+    return {**out, "first": float((ranks == 1).sum()), "cells": float(mapped.sum())}
+
+
+def explainers_in_words(names: list[str]) -> str:
+    """`grad cam, lime and rise`."""
+    words = [readable(n) for n in names]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _mean(table: xr.Dataset, name: str, mapped: np.ndarray) -> float:
+    if name not in table:
+        return float("nan")
+    values = table[name].broadcast_like(table["iou"]).transpose(*table["iou"].dims).values.astype(float)[mapped]
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if values.size else float("nan")

@@ -1,0 +1,127 @@
+"""`report`: one study into one self-contained HTML page, its numbers and its manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from workbench.errors import UsageError
+from workbench.faces.faceset import FaceSet
+from workbench.figures.predictions import class_probabilities
+from workbench.masks import MaskSet
+from workbench.report.analysis import Analysis, analyse
+from workbench.report.content import Sources, content
+from workbench.report.folder import PAGE, all_or_nothing
+from workbench.report.manifest import manifest, plain, versions
+from workbench.report.predictions import prediction_table
+from workbench.report.recognition import recognition
+from workbench.report.tables import tidy
+
+if TYPE_CHECKING:
+    from workbench.classifiers import Classifier
+
+
+def report(maps: xr.DataArray, masks: MaskSet | Sequence[MaskSet], *, faces: FaceSet | None = None, out: str | Path,
+           title: str | None = None, embed_faces: bool = True,
+           classifiers: Iterable[Classifier | Mapping[str, Any]] | None = None,
+           provenance: Iterable[Mapping[str, Any]] | None = None, notes: Iterable[str] = (), caveat: str = "",
+           threshold: str | float = "otsu", overlays: int = 12, seed: int = 0,
+           analysis: Analysis | None = None) -> Path:
+    """Write a report into the folder `out` and return the path of its `index.html`.
+
+    `maps` are per-image maps (model, explainer, image, y, x), or global heatmaps (model, explainer, expression, y,
+    x), which leave out predictions and overlays. `masks` is one mask set or several; the first with expressions is
+    drawn as contours. With `faces`, photographs are embedded unless `embed_faces` is False; `overlays` is the
+    number of faces shown under their heatmaps. `classifiers` (or their descriptions) and `provenance` (one mapping
+    an asset: name, licence, citation, caveat, sha256 …) are printed and go into the manifest, as do `notes` and
+    `caveat`. `analysis` replaces the computation by results that exist already.
+
+    Beside the page: `manifest.json`, `scores.csv`, `scores.nc` (a group for each mask set), `maps.nc`,
+    `heatmaps.nc`, `predictions.csv`. Files are written whole or not at all; what else lies in `out` is left alone.
+    Raises UsageError for maps or masks that cannot be reported.
+    """
+    sets = [masks] if isinstance(masks, MaskSet) else list(masks)
+    _check(maps, sets)
+    results = analysis if analysis is not None else analyse(maps, sets, threshold=threshold, seed=seed)
+    described = [_described(c) for c in classifiers or ()]
+    assets = [dict(plain(a)) for a in provenance or ()]
+    contains_faces = faces is not None and embed_faces
+    name = title or "What the networks looked at"
+    probabilities = class_probabilities(maps) if "image" in maps.dims else None
+    answers = recognition(maps, probabilities) if "image" in maps.dims else []
+    sources = Sources(maps=maps, masks=sets, faces=faces, embed=contains_faces, analysis=results, answers=answers,
+                      probabilities=probabilities, classifiers=described, assets=assets, title=name,
+                      notes=[str(n) for n in (*notes, *results.notes)], caveat=caveat, threshold=threshold,
+                      overlays=overlays, versions=versions())
+    out = Path(out)
+    with all_or_nothing(out) as folder:
+        if results.tables:
+            tidy(dict(results.tables)).to_csv(folder / "scores.csv", index=False, float_format="%.6g")
+            _write_tables(results.tables, folder / "scores.nc")
+        if "image" in maps.dims and "predicted" in maps.coords:
+            prediction_table(maps, probabilities).to_csv(folder / "predictions.csv", index=False, float_format="%.6g")
+        _write_maps(maps, results.heat, folder)
+        (folder / PAGE).write_text(_render(content(sources)), encoding="utf-8")
+        record = manifest(maps, sets, faces, contains_faces=contains_faces, classifiers=described, assets=assets,
+                          policy=str(results.heat.attrs.get("policy", "")), threshold=threshold, title=name,
+                          files=sorted(folder.iterdir()))
+        text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+        (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
+    return out / PAGE
+
+
+def _check(maps: xr.DataArray, masks: list[MaskSet]) -> None:
+    if not isinstance(maps, xr.DataArray) or not {"model", "explainer", "y", "x"} <= set(maps.dims):
+        raise UsageError("a report needs heatmaps with dimensions (model, explainer, image or expression, y, x); "
+                         "make them with explain() or load_folder()")
+    if not masks:
+        raise UsageError("a report needs at least one mask set; see load_masks()")
+    names = [m.name for m in masks]
+    if len(set(names)) < len(names):
+        raise UsageError(f"two mask sets are called {max(names, key=names.count)!r}; give each its own name")
+
+
+def _described(classifier: Any) -> dict[str, Any]:
+    described = classifier if isinstance(classifier, Mapping) else classifier.describe()
+    return dict(plain(described))
+
+
+def _write_tables(tables: Mapping[str, xr.Dataset], path: Path) -> None:
+    for position, (name, table) in enumerate(tables.items()):
+        clean = table.copy()
+        for variable in clean.variables:
+            if clean[variable].dtype == object:
+                clean[variable] = clean[variable].astype(str)
+        clean.attrs = {key: value if isinstance(value, str | int | float) else json.dumps(plain(value))
+                       for key, value in table.attrs.items()}
+        clean.to_netcdf(path, mode="w" if position == 0 else "a", group=name.replace("/", "-"), engine="h5netcdf")
+
+
+def _write_maps(maps: xr.DataArray, heat: xr.DataArray, folder: Path) -> None:
+    from workbench.heatmaps import save
+
+    save(heat, folder / "heatmaps.nc")
+    if "image" in maps.dims:
+        rounded = maps.copy(data=_three_digits(maps.values))
+        rounded.attrs["precision"] = "values rounded to three significant digits to keep this file small"
+        save(rounded, folder / "maps.nc")
+
+
+def _three_digits(values: np.ndarray) -> np.ndarray:
+    """float32 values with the 12 lowest bits of the mantissa rounded away (relative error below 2.5e-4); NaN stays."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    rounded = (bits + np.uint32(0x7FF) + ((bits >> np.uint32(12)) & np.uint32(1))) & np.uint32(0xFFFFF000)
+    return np.where(np.isfinite(values), rounded.view(np.float32), values).astype(np.float32)
+
+
+def _render(values: dict[str, Any]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(loader=PackageLoader("workbench.report"), autoescape=True, undefined=StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("index.html.j2").render(values)
