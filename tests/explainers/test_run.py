@@ -1,0 +1,127 @@
+"""Names and options are checked first; one bad explainer does not take the others with it."""
+
+import numpy as np
+import pytest
+
+from workbench.errors import LayerError, UnknownNameError, UsageError
+from workbench.explainers import EXPLAINERS, NativeMaps, chosen, run
+from workbench.explainers.cam import cam_method
+
+
+@pytest.fixture
+def trial():
+    """Register a CAM for one test."""
+    names = []
+
+    def register(name, function):
+        cam_method(name, reference="none", summary="A trial.")(function)
+        names.append(name)
+
+    yield register
+    for name in names:
+        EXPLAINERS.remove(name)
+
+
+def test_an_unknown_name_offers_the_nearest():
+    with pytest.raises(UnknownNameError, match="no explainer 'gradcam'; did you mean grad_cam"):
+        chosen(["lime", "gradcam"])
+
+
+def test_an_unknown_option_offers_the_nearest():
+    with pytest.raises(UnknownNameError, match="no option of 'lime': 'sample'; did you mean samples"):
+        chosen("lime", {"lime": {"sample": 10}})
+    with pytest.raises(UnknownNameError, match="no explainer 'limes'"):
+        chosen("lime", {"limes": {}})
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [("samples", "many", "should be of type int"), ("samples", 0, "out of range"), ("samples", True, "type int"),
+     ("alpha", -1.0, "out of range"), ("alpha", float("inf"), "out of range"), ("fill", 0, "type str")],
+)  # fmt: skip
+def test_a_wrong_value_is_refused(option, value, words):
+    with pytest.raises(UsageError, match=words):
+        chosen("lime", {"lime": {option: value}})
+
+
+def test_defaults_are_filled_in_and_whole_numbers_taken_for_real_ones():
+    assert chosen(["centre", "centre"], {"centre": {"sigma": 1}}) == {"centre": {"sigma": 1.0, "grid": 56}}
+    with pytest.raises(UsageError, match="no explainer was named"):
+        chosen([])
+
+
+@pytest.mark.parametrize(
+    ("images", "targets", "words"),
+    [
+        (np.zeros((0, 8, 8, 3), np.uint8), [], "N ≥ 1"),
+        (np.zeros((1, 8, 8, 3), np.float32), [0], "uint8"),
+        (np.zeros((4, 8, 8, 3), np.uint8), [0], r"targets of shape \(1,\) for 4 crops"),
+        (np.zeros((1, 8, 8, 3), np.uint8), [3], "target 3 is no class of 'plain'; it has 0 to 2"),
+        (np.zeros((1, 8, 8, 3), np.uint8), [-1], "target -1"),
+    ],
+)
+def test_bad_input_is_refused(networks, images, targets, words):
+    with pytest.raises(UsageError, match=words):
+        run(networks["plain"], images, "saliency", targets)
+
+
+def test_a_failing_explainer_is_recorded_and_the_rest_goes_on(networks, crops, trial):
+    def broken(activations, gradients, scores):
+        raise RuntimeError("no\nmemory left")
+
+    trial("broken", broken)
+    found = run(networks["plain"], crops, ["grad_cam", "broken", "saliency"], [0] * 4, on_error="record",
+                progress=False)  # fmt: skip
+    assert found["broken"].status == ["not computed"] * 4
+    assert found["broken"].reason == "no memory left"
+    assert np.isnan(found["broken"].values).all()
+    assert found["grad_cam"].status == found["saliency"].status == ["ok"] * 4
+    with pytest.raises(RuntimeError, match="memory"):
+        run(networks["plain"], crops, ["grad_cam", "broken"], [0] * 4, progress=False)
+
+
+def test_a_method_that_changes_the_grid_is_refused(networks, crops, trial):
+    trial("whole", lambda activations, gradients, scores: activations.sum(1)[:, 1:])
+    with pytest.raises(ValueError, match="whole gave maps of shape"):
+        run(networks["plain"], crops, "whole", [0] * 4, progress=False)
+
+
+def test_a_wrong_layer_is_an_error_or_a_recorded_failure(networks, crops):
+    options = {"grad_cam": {"layer": "head"}}
+    with pytest.raises(LayerError, match="'head' of 'plain' gives"):
+        run(networks["plain"], crops, "grad_cam", [0] * 4, options=options, progress=False)
+    found = run(networks["plain"], crops, ["grad_cam", "hires_cam"], [0] * 4, options=options, on_error="record",
+                progress=False)  # fmt: skip
+    assert "'head' of 'plain' gives" in found["grad_cam"].reason
+    assert found["hires_cam"].status == ["ok"] * 4
+
+
+def test_an_interrupt_leaves_nothing_behind_and_keeps_what_was_done(networks, crops, trial):
+    def stop(activations, gradients, scores, *, now: bool = True):
+        raise KeyboardInterrupt
+
+    trial("stop", stop)
+    kept = {}
+    with pytest.raises(KeyboardInterrupt):
+        run(networks["plain"], crops, ["saliency", "stop"], [0] * 4, on_error="record", progress=False,
+            on_done=kept.__setitem__)  # fmt: skip
+    assert list(kept) == ["saliency"]
+    module = networks["plain"].module
+    assert not any(part._forward_hooks for part in module.modules())
+    assert all(p.requires_grad for p in module.parameters())
+
+
+def test_progress_goes_to_standard_error_only_if_wanted(networks, crops, capsys):
+    run(networks["plain"], crops, "grad_cam", [0] * 4, progress=False)
+    assert capsys.readouterr() == ("", "")
+    run(networks["plain"], crops, "grad_cam", [0] * 4, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "plain" in err
+
+
+def test_native_maps_hold_one_status_a_map():
+    with pytest.raises(ValueError, match="one status a map"):
+        NativeMaps(np.zeros((2, 3, 3), np.float32), ["ok"])
+    missing = NativeMaps.missing(2, "why")
+    assert (len(missing), missing.status, missing.reason) == (2, ["not computed"] * 2, "why")

@@ -1,0 +1,73 @@
+"""Classifiers + faces + explainers → heatmaps on the canonical face, one float32 array with everything named.
+
+`explain` is the whole road. Its parts can be used apart: `predict`, `explain_native` (what the methods made, at their
+own resolution), `to_canonical` (warp) and `assemble` (name and stack).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from workbench.canonical import load_frame
+from workbench.errors import UsageError
+from workbench.explain.assembly import assemble, named, to_canonical
+from workbench.explain.native import Options, Store, explain_native, fingerprint, planned
+from workbench.explain.targets import Prediction, predict
+
+if TYPE_CHECKING:
+    from workbench.classifiers.classifier import Classifier
+    from workbench.faces.faceset import FaceSet
+
+__all__ = [
+    "Prediction", "Store", "assemble", "explain", "explain_native", "fingerprint", "predict", "to_canonical",
+]  # fmt: skip
+
+
+def explain(
+    classifiers: Classifier | Sequence[Classifier],
+    faces: FaceSet,
+    explainers: str | Sequence[str],
+    *,
+    target: str = "predicted",
+    frame: str = "mediapipe478",
+    seed: int = 0,
+    options: Options | None = None,
+    limit: Mapping[str, int] | None = None,
+    controls: Sequence[str] = (),
+    store: Store | None = None,
+    progress: bool = True,
+) -> Any:
+    """Heatmaps of every explainer for every network and face.
+
+    target: see `predict`. options: explainer → its options. limit: explainer → only the first n faces. controls:
+    "random_weights" (every method again on the network with random weights, as `<explainer>@random_weights`),
+    "edge_map", or another explainer of role "control". store: maps already there are not computed again.
+
+    Returns a DataArray (model, explainer, image, y, x) float32 in the canonical `frame`, raw and signed, NaN where a
+    map has no data; coordinates status, role, control_of, layer, predicted, explained, `probability_<class>`, label,
+    subject, sha256 and `group_<column>`; failures of single explainers in `attrs["failures"]` (JSON). With
+    frame="native", a dict (model, explainer) → DataArray (image, y, x) at the method's own resolution instead.
+
+    Raises UnknownNameError for an unknown explainer, option, control or frame, and UsageError for a wrong target,
+    before any work.
+    """
+    networks = list(classifiers) if isinstance(classifiers, Sequence) else [classifiers]
+    names = [network.name for network in networks]
+    if len(set(names)) != len(names) or not names:
+        raise UsageError(f"classifiers named {', '.join(names) or '(none)'}; give at least one, each with its own name")
+    if not len(faces):
+        raise UsageError("there is no face to explain; see FaceSet.failures for what could not be used")
+    planned(explainers, options, limit, controls)
+    if frame != "native":
+        load_frame(frame)
+    native, predictions = {}, {}
+    for network in networks:
+        predictions[network.name] = predict(network, faces, target)
+        native[network.name] = explain_native(
+            network, faces, explainers, target, seed=seed, options=options, limit=limit, controls=controls,
+            store=store, progress=progress, prediction=predictions[network.name],
+        )  # fmt: skip
+    if frame == "native":
+        return {(model, name): named(maps, faces) for model, found in native.items() for name, maps in found.items()}
+    return assemble(native, predictions, faces, frame=frame, target=target, seed=seed)
