@@ -112,6 +112,30 @@ def test_a_face_that_fills_the_picture_is_found(detector):
 
 
 @pytest.mark.assets
+def test_a_small_face_in_a_large_picture_is_found_once(detector):
+    large = np.full((1400, 2100, 3), 130, np.uint8)
+    large[800:1312, 1000:1512] = data.astronaut()  # the face is 90 pixels wide: a twenty-third of the picture
+    found = detector.detect(large)
+    assert len(found) == 1
+    at_home = detector.detect(data.astronaut())[0].landmarks + np.array([1000, 800])
+    np.testing.assert_allclose(found[0].landmarks, at_home, atol=4)
+
+
+def test_tiles_cover_the_picture_and_are_not_small():
+    covered = np.zeros((700, 1100), int)
+    for left, top, right, bottom in room._tiles(1100, 700, 2):
+        covered[top:bottom, left:right] += 1
+    assert (covered.min(), covered.max()) == (1, 4)
+    assert room._tiles(384, 384, 2) == []
+
+
+def test_one_face_seen_in_two_tiles_counts_once():
+    points = np.random.default_rng(0).random((478, 2))
+    faces = [room.Detection(points * 100), room.Detection(points * 104 + 5), room.Detection(points * 50 + 300)]
+    assert [round(face.area) for face in room._distinct(faces)] == [round(faces[1].area), round(faces[2].area)]
+
+
+@pytest.mark.assets
 @pytest.mark.parametrize("picture", [np.zeros((1, 1, 3), np.uint8), np.full((3, 500, 3), 90, np.uint8),
                                      np.random.default_rng(0).integers(0, 255, (200, 150, 3), dtype=np.uint8)],
                          ids=["pixel", "strip", "noise"])
