@@ -25,6 +25,7 @@ FRAMES: Final[dict[str, tuple[int, int]]] = {MEDIAPIPE: (256, 224), PUBLISHED: (
 
 _DATA: Final = Path(__file__).parent / "frames"
 _MARGIN: Final = 4.0  # pixels left free around the mesh
+_BLOCK: Final = 4096
 _EDGE: Final = 1e-6  # a source coordinate this far outside the crop is rounding, not "outside"
 # dlib/iBUG order (0-based) → mesh point; commutes with mirroring (facts: py-feat's region tables, MIT; jaw row ours)
 _MESH_OF_IBUG: Final = np.array([
@@ -241,20 +242,26 @@ def _rasterise(points: np.ndarray, triangles: np.ndarray, grid: tuple[int, int])
 
 def _bilinear(shares: np.ndarray, height: int, width: int) -> tuple[Any, np.ndarray]:
     """Sparse matrix (positions, height · width) that samples a map at `shares` of it, and which lie inside it."""
-    sides = []
-    inside = np.ones(len(shares), dtype=bool)
-    for share, size in ((np.ascontiguousarray(shares[:, 0]), width), (np.ascontiguousarray(shares[:, 1]), height)):
-        inside &= (share >= -_EDGE) & (share <= 1 + _EDGE)
-        at = np.fmax(np.fmin(share * np.float32(size) - np.float32(0.5), np.float32(size - 1)), np.float32(0))
-        first = at.astype(np.int32)
-        sides.append((first, np.minimum(first + 1, size - 1), at - first.astype(np.float32)))
-    (left, right, dx), (above, below, dy) = sides
-    both = dx * dy
     n = len(shares)
     indices, data = np.empty((n, 4), dtype=np.int32), np.empty((n, 4), dtype=np.float32)
-    indices[:, 0], indices[:, 1] = above * width + left, above * width + right
-    indices[:, 2], indices[:, 3] = below * width + left, below * width + right
-    data[:, 0], data[:, 1], data[:, 2], data[:, 3] = 1 - dx - dy + both, dx - both, dy - both, both
+    inside = np.empty(n, dtype=bool)
+    for start in range(0, n, _BLOCK):  # in blocks: temporaries of a whole grid cost more in memory than in sums
+        rows = slice(start, start + _BLOCK)
+        ok = np.ones(len(shares[rows]), dtype=bool)
+        sides = []
+        for share, size in ((shares[rows, 0], width), (shares[rows, 1], height)):
+            ok &= (share >= -_EDGE) & (share <= 1 + _EDGE)
+            at = np.fmax(np.fmin(share * np.float32(size) - np.float32(0.5), np.float32(size - 1)), np.float32(0))
+            first = at.astype(np.int32)
+            sides.append((first, np.minimum(first + 1, size - 1), at - first.astype(np.float32)))
+        (left, right, dx), (above, below, dy) = sides
+        both = dx * dy
+        above, below = above * width, below * width
+        inside[rows] = ok
+        for k, index in enumerate((above + left, above + right, below + left, below + right)):
+            indices[rows, k] = index
+        for k, weight in enumerate((1 - dx - dy + both, dx - both, dy - both, both)):
+            data[rows, k] = weight
     pointers = np.arange(0, 4 * n + 1, 4, dtype=np.int32)
     return sparse.csr_array((data.ravel(), indices.ravel(), pointers), shape=(n, height * width)), inside
 

@@ -9,7 +9,7 @@ from scipy.spatial import ConvexHull, QhullError
 def filled_triangle(corners: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     """Pixels (height, width) bool of a triangle (3, 2) of x, y, its border pixels included.
 
-    Corners are rounded to pixels (halves down). On the grid it is equal, pixel for pixel, to filling an integer contour with
+    Corners are rounded to pixels (halves down). On the grid it equals, pixel for pixel, filling an integer contour with
     OpenCV's drawContours(…, -1), by which the masks of arXiv 2401.11835 were made: the inside at pixel centres,
     and the three sides as 8-connected lines drawn from left to right.
     """
