@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import os
@@ -60,7 +61,7 @@ class Index:
 
     def __init__(self):
         self.requests, self.ranges, self.cut_after, self.files = [], [], None, dict(FILES)
-        self.ranges_allowed = True
+        self.ranges_allowed, self.password = True, None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -69,6 +70,10 @@ class Index:
 
             def do_GET(self):
                 outer.requests.append(self.path)
+                wanted = outer.password and "Basic " + base64.b64encode(outer.password.encode()).decode()
+                if wanted and self.headers.get("Authorization") != wanted:
+                    self.reply(401, b"", "text/plain", {"WWW-Authenticate": 'Basic realm="index"'})
+                    return
                 parts = self.path.strip("/").split("/")
                 if parts[0] == "simple" and parts[1] in outer.files:
                     name = outer.files[parts[1]][0]
@@ -350,6 +355,22 @@ def test_an_unwritable_cache_is_named(tiny, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("x")
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "file"))
     assert "set WORKBENCH_CACHE" in fails("tiny-weights")
+
+
+def test_netrc_opens_a_closed_index(tiny, served, tmp_path, monkeypatch):
+    served.password = "reader:secret"
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    assert "secret" not in fails("tiny-weights")
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login reader password secret\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert assets.path("tiny-weights", progress=False).read_bytes() == WEIGHTS
+
+
+def test_user_and_password_of_the_index_url_open_it(tiny, served, monkeypatch):
+    served.password = "reader:secret"
+    monkeypatch.setenv("PIP_INDEX_URL", served.url.replace("://", "://reader:secret@"))
+    assert assets.path("tiny-weights", progress=False).read_bytes() == WEIGHTS
 
 
 def test_a_password_in_the_index_url_is_not_shown(tiny, served, monkeypatch):
