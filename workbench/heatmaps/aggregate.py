@@ -33,7 +33,7 @@ def _words(values: npt.NDArray[Any]) -> Texts:
 def _coordinate(maps: xr.DataArray, name: str, by: str) -> Texts:
     if name not in maps.coords:
         raise UsageError(
-            f"the maps do not say what was {'predicted' if name == 'predicted' else 'labelled'} "
+            f"the maps do not say what was {'labelled' if name == 'label' else name} "
             f"(no coordinate {name!r}), so they cannot be grouped by {by!r}; add it with .assign_coords()"
         )
     coordinate = maps.coords[name]
@@ -46,7 +46,8 @@ def groups(maps: xr.DataArray, by: str = "predicted") -> Texts:
     """The expression that each image enters, per network: (model, image) of names, "" for none.
 
     `predicted`: the network's argmax; `labelled`: the label; `correct`: both where they agree. A map enters an
-    expression only if it explains that very class. Raises UsageError where the maps' target is another one.
+    expression only if it explains that very class (coordinate `explained`, else `attrs["target"]`). Raises UsageError
+    where the maps' target is another one.
     """
     if by not in GROUPINGS:
         raise UnknownNameError("grouping", by, GROUPINGS)
@@ -59,9 +60,13 @@ def groups(maps: xr.DataArray, by: str = "predicted") -> Texts:
         only = to_expression(target.split(":", 1)[1])
         return np.where(entered == only, entered, "")
     explained = target if target in ("predicted", "labelled") else "predicted"
-    if (explained == "predicted" and needs_predicted) or (explained == "labelled" and needs_label):
+    if "explained" in maps.coords:
+        other = _coordinate(maps, "explained", by)
+        entered = np.where(other == "", "", entered)  # nothing was explained there
+    elif (explained == "predicted" and needs_predicted) or (explained == "labelled" and needs_label):
         return entered
-    other = _coordinate(maps, "predicted" if explained == "predicted" else "label", by)
+    else:
+        other = _coordinate(maps, "predicted" if explained == "predicted" else "label", by)
     wrong = int(((entered != "") & (entered != other)).sum())
     if wrong:
         raise UsageError(

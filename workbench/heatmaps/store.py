@@ -47,7 +47,7 @@ def _decoded(maps: xr.DataArray) -> xr.DataArray:
     maps.attrs = attrs
     for name, coordinate in maps.coords.items():
         if coordinate.dtype.kind in "OT":
-            maps = maps.assign_coords({name: (coordinate.dims, coordinate.values.astype(str))})
+            maps = maps.assign_coords({name: (coordinate.dims, coordinate.values.astype(object).astype(str))})
         elif str(name) == "domain":
             maps = maps.assign_coords(domain=coordinate.astype(bool))
     return maps
