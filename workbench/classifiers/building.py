@@ -80,7 +80,7 @@ def build(name: str, module: nn.Module, labels: tuple[str, ...], preprocessing: 
         raise ClassifierError(f"{name}: the module gives NaN or infinity on a noise image; its weights are damaged")
     if layer is not None:
         check_layer(layer, module, found.shapes, name)
-    chosen = layer if layer is not None else default_layer(found, len(labels))
+    chosen = layer if layer is not None else default_layer(found)
     return Classifier(name, module, {"expression": head}, preprocessing, chosen, dict(provenance or {}))
 
 

@@ -64,19 +64,23 @@ def read_graph(document: Config, where: str) -> GraphSpec:
     return _functional(config, where)
 
 
-def _kind(entry: Config) -> str:
-    """The layer's class; operations on tensors (`x + 3`) are spelled `operation add` in every Keras version."""
+def _kind(entry: Config, constants: tuple[float | None, ...]) -> str:
+    """The layer's class; operations on tensors (`x + 3`) are spelled `operation add` in every Keras version.
+
+    Keras 3 gives an operation the class name that a merging layer has (`Multiply`); a number among the arguments,
+    which no layer takes, tells them apart.
+    """
     kind = str(entry["class_name"])
     if kind == "TFOpLambda":
         return "operation " + str(entry["config"].get("function", "?")).strip("_").split(".")[-1].strip("_")
-    if ".ops" in str(entry.get("module", "")):
+    if ".ops" in str(entry.get("module", "")) or any(constant is not None for constant in constants):
         return "operation " + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
     return kind
 
 
 def _spec(entry: Config, name: str, sources: tuple[str, ...], constants: tuple[float | None, ...],
           where: str) -> LayerSpec:
-    kind = _kind(entry)
+    kind = _kind(entry, constants)
     config = entry["config"]
     graph = read_graph(entry, f"{where}, model {name!r} in it") if kind in _MODELS else None
     if isinstance(config, list):
@@ -177,7 +181,10 @@ def _arguments(node: Any, name: str, where: str) -> tuple[tuple[str, ...], tuple
         walk([value for key, value in node.get("kwargs", {}).items() if key not in ("training", "mask")])
     else:  # Keras 2: [[layer, node, tensor, {keyword: value}], …]
         for call in [node] if node and isinstance(node[0], str) else node:
-            tensor(call)
+            if call[0] == "_CONSTANT_VALUE":
+                number(call[2])
+            else:
+                tensor(call)
             for key, value in (call[3] if len(call) > 3 else {}).items():
                 if isinstance(value, int | float) and not isinstance(value, bool):
                     number(value)

@@ -29,6 +29,8 @@ class KerasGraph(nn.Module):
     `conv2d_1` with `activation="relu"` becomes `conv2d_1` and `conv2d_1_relu`. A full stop in a name becomes `_`.
     """
 
+    whole_model = True
+
     def __init__(self, source: str) -> None:
         super().__init__()
         self._source = self._result = source
@@ -52,6 +54,7 @@ class KerasGraph(nn.Module):
                         for index, (_, sources) in enumerate(self._plan)]
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run the steps in order."""
         values = {self._source: x}
         for (name, sources), forget in zip(self._plan, self._forget, strict=True):
             values[name] = self._modules[name](*[values[source] for source in sources])  # type: ignore[misc]
@@ -108,11 +111,12 @@ def _read(file: h5py.File, where: str) -> KerasModel:
     major = int(version.split(".")[0]) if version[:1].isdigit() else 2
     builder = _GraphBuilder(WeightStore(file, where), major, where)
     module = builder.build(graph, (), strip=True)
-    shape = graph.input_shape
-    if shape is None or len(shape) != 3 or shape[-1] is None:
-        raise ClassifierError(f"{where}: the input {shape} is no image (height, width, channels)")
+    shape = graph.input_shape or ()
+    channels = shape[-1] if len(shape) == 3 else None
+    if channels is None:
+        raise ClassifierError(f"{where}: the input {shape or 'of unknown shape'} is no image (height, width, channels)")
     module.eval()
-    model = KerasModel(module, builder.kind, builder.stripped, (shape[2], shape[0], shape[1]), version)
+    model = KerasModel(module, builder.kind, builder.stripped, (channels, shape[0], shape[1]), version)
     _try_out(model, where)
     return model
 

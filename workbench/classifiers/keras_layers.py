@@ -33,31 +33,37 @@ class Request:
     where: str
 
     def get(self, key: str, default: Any = None) -> Any:
+        """A setting, `default` where it is absent or null."""
         value = self.spec.config.get(key, default)
         return default if value is None else value
 
     def pair(self, key: str, default: Any = (1, 1)) -> km.Pair:
+        """A setting of two whole numbers (rows, columns); one number stands for both."""
         value = self.get(key, default)
         first, second = (value, value) if isinstance(value, int) else value
         return int(first), int(second)
 
     def flag(self, key: str, default: bool = False) -> bool:
+        """A setting that is yes or no."""
         return bool(self.get(key, default))
 
     @property
     def same(self) -> bool:
+        """Whether the padding is 'same'; ClassifierError for any other than 'same' and 'valid'."""
         padding = self.get("padding", "valid")
         if padding not in ("same", "valid"):
             raise self.refusal(f"has padding={padding!r}")
         return bool(padding == "same")
 
     def refusal(self, problem: str) -> ClassifierError:
+        """The error that says that this layer has something which cannot be read."""
         return ClassifierError(f"{self.where}: layer {self.spec.name!r} ({self.spec.kind}) {problem}, "
                                "which cannot be read")
 
 
 Builder = Callable[[Request], nn.Module]
 LAYERS: dict[str, Builder] = {}
+MERGING = ("Add", "Multiply", "Average", "Maximum", "Minimum", "Subtract", "Concatenate", "TrueDivide", "Divide")
 
 
 def layer(*kinds: str) -> Callable[[Builder], Builder]:
@@ -82,6 +88,8 @@ def build_layer(request: Request) -> nn.Module:
                               + ", ".join(sorted(LAYERS)))
     if request.get("data_format", "channels_last") != "channels_last":
         raise request.refusal(f"has data_format={request.get('data_format')!r}")
+    if len(spec.sources) != 1 and not (spec.kind in MERGING or spec.kind.startswith("operation")):
+        raise request.refusal(f"is fed by {len(spec.sources)} layers")
     module = LAYERS[spec.kind](request)
     request.weights.finish()
     return module
@@ -121,8 +129,9 @@ def build_activation(request: Request, name: str) -> nn.Module:
         return km.Activation(name, _hard_sigmoid(request.keras))
     if name in _ACTIVATIONS:
         return km.Activation(name, _ACTIVATIONS[name])
+    known = ", ".join(sorted([*_ACTIVATIONS, "hard_sigmoid", "linear", "softmax"]))
     raise ClassifierError(f"{request.where}: layer {request.spec.name!r} ({request.spec.kind}) has the activation "
-                          f"{name!r}; supported: {', '.join(sorted([*_ACTIVATIONS, 'hard_sigmoid', 'linear', 'softmax']))}")
+                          f"{name!r}; supported: {known}")
 
 
 @layer("Activation")
@@ -348,9 +357,13 @@ def _reshape(request: Request) -> nn.Module:
 
 # Joining ------------------------------------------------------------------------------------------------------------
 
+def _merge(how: str, request: Request) -> nn.Module:
+    return km.Merge(how)
+
+
 for _kind, _how in {"Add": "add", "Multiply": "multiply", "Average": "mean", "Maximum": "maximum",
                     "Minimum": "minimum", "Subtract": "subtract"}.items():
-    layer(_kind)(lambda request, how=_how: km.Merge(how))
+    layer(_kind)(partial(_merge, _how))
 
 
 @layer("Concatenate")
@@ -372,6 +385,7 @@ def _operation(how: str, function: Callable[[Any, Any], Any], request: Request) 
 
 for _how, _function in _ARITHMETIC.items():
     layer(f"operation {_how}")(partial(_operation, _how, _function))
+layer("TrueDivide", "Divide")(partial(_operation, "divide", operator.truediv))
 
 layer("InputLayer", "Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout",
       "ActivityRegularization", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomContrast", "RandomZoom",

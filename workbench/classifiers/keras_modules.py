@@ -3,6 +3,8 @@
 Tensors are (N, C, H, W) throughout, where Keras has (N, H, W, C).
 """
 
+# ruff: noqa: D102 — `forward` and `extra_repr` are told by their class
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -187,7 +189,7 @@ class Merge(nn.Module):
         self.how = how
 
     def forward(self, *parts: Tensor) -> Tensor:
-        if len({part.dim() for part in parts}) > 1:
+        if len(parts) < 2 or len({part.dim() for part in parts}) > 1:
             raise RuntimeError(f"cannot merge shapes {[tuple(part.shape[1:]) for part in parts]}")
         result = parts[0]
         for part in parts[1:]:

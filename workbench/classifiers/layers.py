@@ -20,34 +20,44 @@ Shape = tuple[int, int, int]
 @dataclass(frozen=True)
 class Probe:
     """What one forward showed: `shapes` of all outputs (N, C, H, W) in order of execution, a layer that runs twice
-    at its first run; `features` those of them that hold features, not merely pooled ones; the module's `output`."""
+    at its first run; `features` those of them that hold features, neither merely pooled ones nor the class scores
+    themselves; whether `tokens` (N, places, channels) come after the last of these; the module's `output`."""
 
     shapes: dict[str, Shape]
     features: tuple[str, ...]
+    tokens: bool
     output: Tensor
 
 
 def probe(module: nn.Module, preprocessing: Preprocessing) -> Probe:
     """One forward of two fixed noise images through `module`, listening to every layer.
 
-    An output counts as a grid where its last two axes keep the input's proportions (within a factor of two): a
-    tensor of order (N, H, W, C) is none. Raises ClassifierError where the forward fails or gives no (2, columns) tensor.
+    An output counts as a grid where its last two axes about keep the input's proportions (within a factor of 1.5),
+    so that a tensor of order (N, H, W, C) is none, nor is a table of attention weights. Raises ClassifierError where
+    the forward fails or gives no (2, columns) tensor.
     """
     height, width = preprocessing.size
     shapes: dict[str, Shape] = {}
     outputs: dict[str, Tensor] = {}
     idle: set[int] = set()
+    tables: set[int] = set()
 
-    def listen(name: str, part: nn.Module, output: object) -> None:
-        if not isinstance(output, Tensor):
+    def listen(name: str, part: nn.Module, inputs: tuple[object, ...], output: object) -> None:
+        if not isinstance(output, Tensor) or name in outputs:
             return
-        if _passes_on(part):
+        outputs[name] = output  # held, so that no other tensor takes its id
+        if getattr(part, "whole_model", False):  # a model in a model: its last layer is the better name
+            return
+        if _passes_on(part) and not any(output is one for one in inputs):
             idle.add(id(output))
-        outputs.setdefault(name, output)  # held, so that no other tensor takes its id
-        if output.dim() == 4 and .5 <= (output.shape[2] * width) / (output.shape[3] * height) <= 2:
-            shapes.setdefault(name, (output.shape[1], output.shape[2], output.shape[3]))
+        if isinstance(part, nn.Softmax):
+            tables.add(id(output))
+        if output.dim() != 4 or len(output) != 2 or id(output) in tables:
+            return
+        if 2 / 3 <= (output.shape[2] * width) / (output.shape[3] * height) <= 3 / 2:
+            shapes[name] = (output.shape[1], output.shape[2], output.shape[3])
 
-    handles = [part.register_forward_hook(lambda part, _, output, name=name: listen(name, part, output))
+    handles = [part.register_forward_hook(lambda part, inputs, output, name=name: listen(name, part, inputs, output))
                for name, part in module.named_modules() if name]
     tensors = [*module.parameters(), *module.buffers()][:1]
     noise = torch.rand(2, preprocessing.channels, height, width, generator=torch.Generator().manual_seed(0))
@@ -64,8 +74,12 @@ def probe(module: nn.Module, preprocessing: Preprocessing) -> Probe:
     if not isinstance(output, Tensor) or output.dim() != 2 or len(output) != 2:
         what = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
         raise ClassifierError(f"the module gives {what} for two images; wrap it so that it gives (images, classes)")
-    features = tuple(name for name in shapes if id(outputs[name]) not in idle)
-    return Probe(shapes, features, output)
+    features = tuple(name for name in shapes
+                     if id(outputs[name]) not in idle and not _are_scores(outputs[name], output))
+    order = list(outputs)
+    last = order.index(features[-1]) if features else -1
+    tokens = any(outputs[name].dim() == 3 and outputs[name].shape[1] > 1 for name in order[last + 1 :])
+    return Probe(shapes, features, tokens, output)
 
 
 def _passes_on(part: nn.Module) -> bool:
@@ -74,18 +88,23 @@ def _passes_on(part: nn.Module) -> bool:
     return any(word in kind for word in ("pool", "dropout", "identity", "flatten", "reshape", "pad"))
 
 
-def default_layer(found: Probe, columns: int) -> str:
+def _are_scores(grid: Tensor, output: Tensor) -> bool:
+    """Whether the network's output is the mean or the maximum of this very grid."""
+    if grid.shape[:2] != output.shape:
+        return False
+    pooled = (grid.mean((2, 3)), grid.amax((2, 3)))
+    return any(torch.allclose(one, output, rtol=1e-4, atol=1e-5) for one in pooled)
+
+
+def default_layer(found: Probe) -> str:
     """The last layer with features on a grid larger than 1×1.
 
-    Left out are pooling and the like behind the features, and a last convolution that gives the class scores
-    themselves (as many channels as classes): on it every CAM method gives one and the same map. "" where the
-    network has no grid.
+    Left out are pooling and the like behind the features, and a last convolution whose mean is the class score
+    itself: on it every CAM method gives one and the same map. "" where the network has no grid, or goes on with
+    tokens behind it (transformers), so that a layer must be stated.
     """
     spatial = [name for name in found.features if found.shapes[name][1] * found.shapes[name][2] > 1]
-    if not spatial:
-        return ""
-    kept = [name for name in spatial if found.shapes[name][0] != columns]
-    return (kept or spatial)[-1]
+    return "" if not spatial or found.tokens else spatial[-1]
 
 
 def check_layer(layer: str, module: nn.Module, shapes: dict[str, Shape], owner: str) -> None:

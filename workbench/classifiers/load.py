@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -60,9 +61,11 @@ def load_classifier(
         return _from_registry(what, given, common)
     if suffix in _KERAS:
         return _from_keras(Path(what), given, common)
-    if suffix in _WEIGHTS and (Path(what).exists() or isinstance(what, Path)):
-        raise UsageError(f"{what} holds weights, or a graph that cannot be read; name the architecture and give the "
-                         f"weights as checkpoint: load_classifier('resnet18', checkpoint='{Path(what).name}', labels=…)")
+    if suffix in _WEIGHTS:
+        raise UsageError(f"{what} names weights, or a graph that cannot be read; give the architecture's name, and the "
+                         f"weights as checkpoint: load_classifier('resnet18', checkpoint='{Path(what).name}', …)")
+    if isinstance(what, Path) or Path(what).exists():
+        raise UsageError(f"{what} is no Keras file (.h5, .hdf5); a path must lead to one")
     return _from_timm(str(what), given, common)
 
 
@@ -129,7 +132,9 @@ def _from_timm(what: str, given: dict[str, Any], common: Mapping[str, Any]) -> C
 
     if not timm_models.knows(what):
         known = [*CLASSIFIERS.names(), *timm_models.names()]
-        raise UnknownNameError("classifier", what, known, "(the zoo, timm's models, a module, or a Keras .h5 file)")
+        if not difflib.get_close_matches(what.lower(), known, n=1, cutoff=0.5):
+            known = CLASSIFIERS.names()
+        raise UnknownNameError("classifier", what, known, "(or any name of timm's, a module, or a Keras .h5 file)")
     labels = _labels(given, what)
     ways = [way for way in ("checkpoint", "pretrained", "random_weights") if way in given]
     if len(ways) != 1:
