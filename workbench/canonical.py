@@ -7,6 +7,7 @@ are the subject's: mesh point 33 and dlib points 36-41 are the right eye, which 
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,7 +26,8 @@ FRAMES: Final[dict[str, tuple[int, int]]] = {MEDIAPIPE: (256, 224), PUBLISHED: (
 
 _DATA: Final = Path(__file__).parent / "frames"
 _MARGIN: Final = 4.0  # pixels left free around the mesh
-_BLOCK: Final = 4096
+_BLOCK: Final = 16384
+_THREAD: Final = threading.local()
 _EDGE: Final = 1e-6  # a source coordinate this far outside the crop is rounding, not "outside"
 # dlib/iBUG order (0-based) → mesh point; commutes with mirroring (facts: py-feat's region tables, MIT; jaw row ours)
 _MESH_OF_IBUG: Final = np.array([
@@ -240,10 +242,25 @@ def _rasterise(points: np.ndarray, triangles: np.ndarray, grid: tuple[int, int])
     return domain, triangle_of, matrix
 
 
+def _scratch(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Indices, data (n, 4) and row pointers of a sampling matrix, kept per thread: fresh pages cost more than sums."""
+    if getattr(_THREAD, "rows", None) != n:
+        _THREAD.arrays = (
+            np.empty((n, 4), dtype=np.int32), np.empty((n, 4), dtype=np.float32),
+            np.arange(0, 4 * n + 1, 4, dtype=np.int32),
+        )  # fmt: skip
+        _THREAD.rows = n
+    arrays: tuple[np.ndarray, np.ndarray, np.ndarray] = _THREAD.arrays
+    return arrays
+
+
 def _bilinear(shares: np.ndarray, height: int, width: int) -> tuple[Any, np.ndarray]:
-    """Sparse matrix (positions, height · width) that samples a map at `shares` of it, and which lie inside it."""
+    """Sparse matrix (positions, height · width) that samples a map at `shares` of it, and which lie inside it.
+
+    The matrix lives in this thread's scratch memory: the next call overwrites it.
+    """
     n = len(shares)
-    indices, data = np.empty((n, 4), dtype=np.int32), np.empty((n, 4), dtype=np.float32)
+    indices, data, pointers = _scratch(n)
     inside = np.empty(n, dtype=bool)
     for start in range(0, n, _BLOCK):  # in blocks: temporaries of a whole grid cost more in memory than in sums
         rows = slice(start, start + _BLOCK)
@@ -262,7 +279,6 @@ def _bilinear(shares: np.ndarray, height: int, width: int) -> tuple[Any, np.ndar
             indices[rows, k] = index
         for k, weight in enumerate((1 - dx - dy + both, dx - both, dy - both, both)):
             data[rows, k] = weight
-    pointers = np.arange(0, 4 * n + 1, 4, dtype=np.int32)
     return sparse.csr_array((data.ravel(), indices.ravel(), pointers), shape=(n, height * width)), inside
 
 
