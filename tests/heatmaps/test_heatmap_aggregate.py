@@ -121,12 +121,13 @@ def test_the_values_are_looked_at_even_where_the_status_says_ok(build_maps):
 
 def test_the_size_of_a_block_does_not_matter(build_maps, monkeypatch):
     rng = np.random.default_rng(0)
-    maps = build_maps(rng.normal(size=(2, 2, 13, 6, 5)), [["fear"] * 13, ["anger", *["fear"] * 12]], explainer=("a", "b"))
+    predicted = [["fear"] * 13, ["anger", *["fear"] * 12]]
+    maps = build_maps(rng.normal(size=(2, 2, 13, 6, 5)), predicted, explainer=("a", "b"))
     whole = global_heatmaps(maps)
     monkeypatch.setattr(aggregate, "_BLOCK_BYTES", 6 * 5 * 4 * 2)
-    xr_small = global_heatmaps(maps)
-    np.testing.assert_allclose(whole.values, xr_small.values, atol=1e-6)
-    assert (whole["n"] == xr_small["n"]).all()
+    small = global_heatmaps(maps)
+    np.testing.assert_allclose(whole.values, small.values, atol=1e-6)
+    assert (whole["n"] == small["n"]).all()
 
 
 def test_policy_roles_and_frame_travel_with_the_map(four_faces):
@@ -154,6 +155,7 @@ def test_what_was_explained_goes_before_the_target(four_faces):
     explained = [["anger", "anger", "", "anger"], ["fear"] * 4]
     heat = global_heatmaps(four_faces.assign_coords(explained=(("model", "image"), explained)))
     assert heat["n"].sel(model="net0", explainer="cam").values.tolist() == [2, 0, 0, 0, 0, 0]
+    explained[0][0] = "fear"
+    maps = four_faces.assign_coords(explained=(("model", "image"), explained))
     with pytest.raises(UsageError, match="1 maps explain the predicted class"):
-        explained[0][0] = "fear"
-        global_heatmaps(four_faces.assign_coords(explained=(("model", "image"), explained)))
+        global_heatmaps(maps)

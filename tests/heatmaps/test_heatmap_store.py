@@ -18,7 +18,8 @@ def rich(build_maps):
     maps = build_maps(values, [["fear", "anger", "fear"]] * 2, explainer=("cam", "edge_map"),
                       status=[[["ok"] * 3, ["ok", "constant", "not computed"]]] * 2, subject=["", "Zoë", "b"],
                       frame="published", seed=3, options=json.dumps({"a": 1}))  # fmt: skip
-    return maps.assign_coords(role=("explainer", ["method", "control"])).assign_attrs(failures=["a", {"b": None}], flag=True, nothing=None, lr=0.5)
+    maps = maps.assign_coords(role=("explainer", ["method", "control"]))
+    return maps.assign_attrs(failures=["a", {"b": None}], flag=True, nothing=None, lr=0.5)
 
 
 @pytest.mark.parametrize("name", ["maps.nc", "maps.zarr"])

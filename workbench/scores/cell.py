@@ -23,10 +23,13 @@ Row = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Ground:
-    """What every cell is scored on: `masks` (K, y, x), `domain` and perhaps `face` (y, x), all bool; the threshold."""
+    """What every cell is scored on, all bool: `masks` (K, y, x); `domain` (y, x), where scores, areas and chance are
+    taken; `cut` (y, x), where the threshold is set, which holds the domain; `face` (y, x) or None; and the threshold.
+    """
 
     masks: Pixels
     domain: Pixels
+    cut: Pixels
     face: Pixels | None
     rule: str | float
     scores: Mapping[str, Score]
@@ -55,79 +58,70 @@ def _against(ground: Ground, masks: Pixels, values: npt.NDArray[Any], foreground
     }
 
 
-def centre_scores(ground: Ground, counted: Pixels) -> dict[str, Row]:
-    """The blob at its own Otsu threshold against every mask, on the counted pixels; kept, as most cells share it."""
-    key = np.packbits(counted).tobytes()
+def split(ground: Ground, row: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], Pixels]:
+    """8-bit grey and foreground of a map's pixels in a row, those that the threshold is set on."""
+    pixels = grey(row)
+    if ground.rule == "otsu":
+        return pixels, pixels > otsu(pixels)
+    return pixels, threshold(np.asarray(row, dtype=np.float64), ground.rule)
+
+
+def centre_scores(ground: Ground, data: Pixels) -> dict[str, Row]:
+    """The blob at its own Otsu threshold against every mask, where there are data; kept, as most cells share it."""
+    key = np.packbits(data).tobytes()
     if key not in ground.centre:
-        pixels = centre_blob((counted.shape[0], counted.shape[1]))[counted]
-        ground.centre[key] = _against(ground, ground.masks[:, counted], pixels, pixels > otsu(pixels))
+        cut, counted = ground.cut & data, ground.domain & data
+        pixels = centre_blob((data.shape[0], data.shape[1]))[cut]
+        foreground = (pixels > otsu(pixels))[counted[cut]]
+        ground.centre[key] = _against(ground, ground.masks[:, counted], pixels[counted[cut]], foreground)
     return ground.centre[key]
 
 
 def nothing(ground: Ground, reason: str, area: float = float("nan"), covered: float = 0.0) -> Cell:
     """A cell without scores, and why; the centre blob, which needs no map, is given all the same."""
-    none = {name: np.full(len(ground.masks), np.nan) for name in ground.scores}
-    return Cell(
-        reason,
-        none,
-        none,
-        centre_scores(ground, ground.domain),
-        none,
-        np.full(len(ground.masks), np.nan),
-        area,
-        covered,
-    )
+    row = np.full(len(ground.masks), np.nan)
+    none = dict.fromkeys(ground.scores, row)
+    centre = centre_scores(ground, np.ones_like(ground.domain))
+    return Cell(reason, none, none, centre, none, row, area, covered)
 
 
 def measure(ground: Ground, values: npt.NDArray[np.floating[Any]]) -> Cell:
     """Score one map (y, x) on the domain pixels that it has data for."""
-    counted = ground.domain & ~np.isnan(values)
+    data = ~np.isnan(values)
+    cut, counted = ground.cut & data, ground.domain & data
     covered = float(counted.sum() / ground.domain.sum())
-    state = status_of(values, ground.domain)
+    state = status_of(values, ground.cut)
     if state != OK:
-        return nothing(
-            ground,
-            {
-                "constant": "the map is constant in the domain",
-                "non-finite": "the map holds infinite values",
-            }.get(state, "there is no map"),
-            covered=covered,
-        )
+        says = {"constant": "the map is constant in the domain", "non-finite": "the map holds infinite values"}
+        return nothing(ground, says.get(state, "there is no map"), covered=covered)
     if covered < LEAST_COVERAGE:
         return nothing(ground, f"the map has data for {covered:.0%} of the domain only", covered=covered)
-    pixels = grey(values[counted])
-    raw = np.asarray(values[counted], dtype=np.float64)
-    foreground = pixels > otsu(pixels) if ground.rule == "otsu" else threshold(raw, ground.rule)
-    masks = ground.masks[:, counted]
+    whole, above = split(ground, values[cut])
+    blob = centre_blob((values.shape[0], values.shape[1]))[cut]
+    equal = threshold(blob, float(above.mean())) if 0 < above.mean() < 1 else above
+    inside = counted[cut]
+    pixels, foreground, masks = whole[inside].astype(np.float64), above[inside], ground.masks[:, counted]
     area = float(foreground.mean())
     if area in (0.0, 1.0):
         return nothing(ground, f"the foreground is {'empty' if area == 0 else 'the whole domain'}", area, covered)
-    blob = centre_blob((counted.shape[0], counted.shape[1]))[counted]
-    grey_values = pixels.astype(np.float64)
     chance = {
-        name: np.array([chance_level(s, grey_values, foreground, m) for m in masks])
-        for name, s in ground.scores.items()
+        name: np.array([chance_level(s, pixels, foreground, m) for m in masks]) for name, s in ground.scores.items()
     }
-    face = np.full(len(masks), np.nan)
-    if ground.face is not None and "iou" in ground.scores:
-        on_face = ground.face[counted]
-        face = (
-            np.array(
-                [
-                    chance_level(ground.scores["iou"], grey_values[on_face], foreground[on_face], m[on_face])
-                    for m in masks
-                ]
-            )
-            if on_face.any()
-            else face
-        )
     return Cell(
-        "",
-        _against(ground, masks, pixels, foreground),
-        chance,
-        centre_scores(ground, counted),
-        _against(ground, masks, blob, threshold(blob, area)),
-        face,
-        area,
-        covered,
+        reason="",
+        own=_against(ground, masks, pixels, foreground),
+        chance=chance,
+        centre=centre_scores(ground, data),
+        centre_equal_area=_against(ground, masks, blob[inside], equal[inside]),
+        chance_face=_chance_face(ground, pixels, foreground, masks, counted),
+        area=area,
+        covered=covered,
     )
+
+
+def _chance_face(ground: Ground, values: Row, foreground: Pixels, masks: Pixels, counted: Pixels) -> Row:
+    on_face = None if ground.face is None else ground.face[counted]
+    if on_face is None or not on_face.any():
+        return np.full(len(masks), np.nan)
+    iou = ground.scores["iou"]
+    return np.array([chance_level(iou, values[on_face], foreground[on_face], m[on_face]) for m in masks])

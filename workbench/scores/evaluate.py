@@ -46,9 +46,10 @@ def evaluate(
     """Agreement of each network's and explainer's map of each expression with the masks, beside its controls.
 
     `maps`: of single images (aggregated here by `by` and `normalise`, with intervals) or global. Foreground is the
-    8-bit grey map above Otsu's threshold, or the brightest share `threshold` of the domain. `domain`: None for the
-    masks' own, `"face"`, `"canvas"`, or a boolean (y, x). Scores are taken on the domain pixels that a map has data
-    for.
+    8-bit grey map above Otsu's threshold, or the brightest share `threshold`, both taken on the masks' own domain (on
+    `domain` where that reaches further). `domain` says where scores, areas and chance are counted: None for the masks'
+    own, `"face"`, `"canvas"`, or a boolean (y, x); of it, the pixels that a map has data for. Masks count where they
+    are at least 0.5.
 
     Dataset over (model, explainer, expression), and the masks' own dimension where that is not `expression`. For each
     score s (IoU always): `s`; `chance_s` at equal areas; `other_masks_s`, mean over the other masks; `centre_s`, of a
@@ -69,9 +70,11 @@ def evaluate(
         raise UsageError(f"draws is {draws}; an interval needs at least one")
     _same_frame(maps, masks)
     face = _face_domain(masks)
-    ground = Ground(np.asarray(masks.maps.values) >= 0.5, _domain(domain, masks, face), face, rule, chosen)
+    own, counted = np.asarray(masks.domain.values, dtype=bool), _domain(domain, masks, face)
+    cut = counted if (counted & ~own).any() else own
+    ground = Ground(np.asarray(masks.maps.values) >= 0.5, counted, cut, face, rule, chosen)
     single = IMAGE in maps.dims
-    heat = global_heatmaps(maps, by, normalise, domain=ground.domain) if single else maps
+    heat = global_heatmaps(maps, by, normalise, domain=ground.cut) if single else maps
     table = Table(heat, masks, ground)
     if single and intervals:
         _add_intervals(table, maps, by, normalise, draws, seed)

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from workbench.heatmaps import grey, otsu, threshold
 from workbench.heatmaps.resampling import replicates
-from workbench.scores.cell import Ground
+from workbench.scores.cell import Ground, split
 
 DRAWS: Final = 400
 QUANTILES: Final = (0.025, 0.975)
@@ -33,18 +32,16 @@ def intervals_of(
     Per draw: mean of the drawn maps, grey, threshold, score; then percentiles over the draws that give a value. Draws
     are the rows of `weights`, the same for all networks and explainers. Source: Efron & Tibshirani 1993, chapter 13.
     """
-    means = replicates(maps, model, explainer, images, normalise, ground.domain, weights)
-    masks = ground.masks[columns][:, ground.domain]
+    means = replicates(maps, model, explainer, images, normalise, ground.cut, weights)
+    masks, domain = ground.masks[columns][:, ground.cut], ground.domain[ground.cut]
     drawn = {name: np.full((len(means), len(columns)), np.nan) for name in ground.scores}
     for r, mean in enumerate(means):
-        counted = ~np.isnan(mean)
-        if not counted.any() or not np.ptp(mean[counted]) > 0:
+        data = ~np.isnan(mean)
+        if not data.any() or not np.ptp(mean[data]) > 0:
             continue
-        whole = bool(counted.all())
-        row, here = (mean, masks) if whole else (mean[counted], masks[:, counted])
-        pixels = grey(row)
-        foreground = pixels > otsu(pixels) if ground.rule == "otsu" else threshold(row, ground.rule)
-        values = pixels.astype(np.float64)
+        pixels, foreground = split(ground, mean[data])
+        inside, here = domain[data], masks[:, domain & data]
+        values, foreground = pixels[inside].astype(np.float64), foreground[inside]
         for name, score in ground.scores.items():
             drawn[name][r] = [score.function(values, foreground, m) for m in here]
     out: Interval = {}
