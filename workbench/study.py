@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 import tomllib
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -97,13 +98,13 @@ def load_study(path: str | Path | None = None) -> Study:
                 raise UsageError(f"{file}: every [[{key}]] needs a name; see `workbench list {key}`")
     if "source" not in table["faces"]:
         raise UsageError(f"{file}: [faces] needs source = a folder, a table or \"demo\"")
+    rest: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in explain.items() if key != "explainers"
+    }
     return Study(
         name=str(table.get("name", file.stem)), title=table.get("title", ""), caveat=table.get("caveat", ""),
         faces=table["faces"], classifiers=tuple(table["classifiers"]), masks=tuple(table["masks"]),
-        explainers=tuple(explain["explainers"]),
-        embed_faces=bool(report.get("embed_faces", True)), file=file,
-        **{key: tuple(value) if isinstance(value, list) else value
-           for key, value in explain.items() if key != "explainers"},
+        explainers=tuple(explain["explainers"]), embed_faces=bool(report.get("embed_faces", True)), file=file, **rest,
     )  # fmt: skip
 
 
@@ -235,7 +236,7 @@ class MapStore:
             with np.load(path, allow_pickle=False) as kept:
                 meta = json.loads(str(kept["meta"]))
                 return NativeMaps(values=kept["values"], **meta)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
             return None
 
     def put(self, key: Mapping[str, Any], maps: NativeMaps) -> None:

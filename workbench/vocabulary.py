@@ -7,8 +7,8 @@ from typing import Final
 
 from workbench.errors import UnknownNameError
 
-BASIC_EXPRESSIONS: Final = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
-EXPRESSIONS: Final = (*BASIC_EXPRESSIONS, "neutral", "contempt")
+BASIC_EXPRESSIONS: Final[tuple[str, ...]] = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
+EXPRESSIONS: Final[tuple[str, ...]] = (*BASIC_EXPRESSIONS, "neutral", "contempt")
 
 _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "anger": ("angry", "an", "ang", "mad"),
@@ -20,7 +20,7 @@ _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "neutral": ("neutrality", "ne", "neu", "calm"),
     "contempt": ("contemptuous", "disdain", "co", "con"),
 }
-_EXPRESSION_OF: Final = {
+_EXPRESSION_OF: Final[dict[str, str]] = {
     word: expression for expression, words in _SYNONYMS.items() for word in (expression, *words)
 }
 # Two- and three-letter codes are understood in labels and class lists, not inside file names, where they are words.

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.cli._common import add_classifier_arguments, classifier_options, print_json, say
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from workbench.faces import FaceSet
 
 NAME = "explain"
 HELP = "explain a classifier's decision on pictures: overlays, heatmaps and numbers"
@@ -29,13 +36,12 @@ def run(args: argparse.Namespace) -> int:
     """Explain and write; status 1 if some picture or map failed."""
     from workbench.classifiers import load_classifier
     from workbench.explain import explain
-    from workbench.explainers import EXPLAINERS
+    from workbench.explainers import chosen
     from workbench.faces import load_faces
-    from workbench.figures import save_overlays
     from workbench.heatmaps import save
+    from workbench.report.predictions import prediction_table
 
-    for name in args.explainer:
-        EXPLAINERS[name]  # an unknown name is refused before any work
+    chosen(args.explainer)  # an unknown name is refused before any work
     classifier = load_classifier(args.classifier, **classifier_options(args))
     source = args.images[0] if len(args.images) == 1 else [Path(image) for image in args.images]
     faces = load_faces(source, all_faces=args.all_faces)
@@ -43,13 +49,31 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     save(maps, out / "maps.nc")
-    table = maps["probability"].to_series().unstack("class").reset_index()
+    table = prediction_table(maps)
     table.to_csv(out / "predictions.csv", index=False)
-    pictures = save_overlays(maps, faces, out)
-    failures = [vars(failure) for failure in faces.failures] + json.loads(maps.attrs.get("failures", "[]"))
+    pictures = _overlays(maps, faces, out)
+    failures = [f"{failure.name}: {failure.reason}" for failure in faces.failures]
+    failures += [f"{failure}" for failure in json.loads(maps.attrs.get("failures", "[]"))]
     if args.json:
-        print_json({"out": str(out), "predictions": table.to_dict(orient="records"),
-                    "overlays": [str(p.relative_to(out)) for p in pictures], "failures": failures})  # fmt: skip
+        print_json({"out": out, "predictions": table.to_dict(orient="records"), "overlays": pictures,
+                    "notes": faces.notes, "failures": failures})  # fmt: skip
     say(f"{len(faces)} faces × {len(args.explainer)} explainers → {out}", *faces.notes)
     say(*(f"failed: {failure}" for failure in failures))
     return 1 if failures else 0
+
+
+def _overlays(maps: xr.DataArray, faces: FaceSet, out: Path) -> list[str]:
+    """One picture a face, all explainers side by side; the file names."""
+    from workbench.figures import overlay_grid
+
+    written = []
+    for name in faces.names:
+        file = out / f"{re.sub(r'[^A-Za-z0-9._-]+', '_', Path(name).stem)}.png"
+        number = 1
+        while file.name in written:
+            number += 1
+            file = file.with_stem(f"{file.stem}-{number}")
+        figure = overlay_grid(maps, faces, images=[name], tile=224)
+        figure.savefig(file, dpi=150, facecolor="white")
+        written.append(file.name)
+    return written
