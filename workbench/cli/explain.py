@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from workbench.explain import explain
     from workbench.explainers import chosen
     from workbench.faces import load_faces
+    from workbench.figures.predictions import class_probabilities
     from workbench.heatmaps import save
     from workbench.report.predictions import prediction_table
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     save(maps, out / "maps.nc")
-    table = prediction_table(maps)
+    table = prediction_table(maps, class_probabilities(maps))
     table.to_csv(out / "predictions.csv", index=False)
     pictures = _overlays(maps, faces, out)
     failures = [f"{failure.name}: {failure.reason}" for failure in faces.failures]
