@@ -285,7 +285,7 @@ def test_a_part_can_be_assembled_alone(two, faces, maps):
 
 def test_the_whole_registry_reaches_the_canonical_face(two, faces):
     names = EXPLAINERS.names()
-    maps = explain(two[0], faces, names, limit={"lime": 1},
+    maps = explain(two[0], faces, names, target="expression:anger", limit={"lime": 1},
                    options=QUICK | {"integrated_gradients": {"steps": 3}}, progress=False)  # fmt: skip
     domain = load_frame().domain
     for name in names:

@@ -142,7 +142,7 @@ def test_rise_finds_the_only_pixel_that_counts(toy, crops):
 def test_chunks_cannot_matter(networks, crops, name, monkeypatch):
     options = {name: {"samples": 90}} if name != "occlusion" else {}
     first = run(networks["branched"], crops, name, [0, 1, 2, 3], progress=False, options=options)[name].values
-    monkeypatch.setattr(engine, "CHUNK", 7)
+    monkeypatch.setattr(engine, "pass_length", lambda _: 7)
     monkeypatch.setattr(estimators, "CHUNK", 11)
     second = run(networks["branched"], crops, name, [0, 1, 2, 3], progress=False, options=options)[name].values
     assert np.allclose(first, second, atol=1e-5 * np.abs(first).max())

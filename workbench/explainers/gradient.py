@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     Score = Callable[[torch.Tensor], torch.Tensor]
 
-PASSES = 25  # interpolated pictures in one pass: bounds the memory whatever the number of steps
-
 
 def gradient_method(
     name: str, *, reference: str, cost: str = "1 forward and backward"
@@ -38,13 +36,13 @@ def compute(job: Job, group: list[Request]) -> dict[str, NativeMaps]:
     """One image at a time, so that neither memory nor the result depends on the batch."""
     import torch
 
-    from workbench.explainers._capture import borrowed, expression_scores
+    from workbench.explainers._capture import expression_scores, quick
 
     def score(inputs: torch.Tensor) -> torch.Tensor:
-        return expression_scores(module(inputs), job.classifier)
+        return expression_scores(module(inputs.contiguous(memory_format=torch.channels_last)), job.classifier)
 
     maps: dict[str, list[np.ndarray]] = {explainer.name: [] for explainer, _ in group}
-    with borrowed(job.classifier.module) as module, torch.inference_mode(False), torch.enable_grad():
+    with quick(job.classifier.module) as module, torch.inference_mode(False), torch.enable_grad():
         black = job.classifier.inputs(np.zeros_like(job.images[:1]))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # captum's own deprecations; ours are raised outside
@@ -93,7 +91,14 @@ def integrated_gradients(
     """Gradient averaged on the straight path from a black picture, times the way; signed, sums to S(x) − S(black)."""
     from captum.attr import IntegratedGradients
 
+    from workbench.explainers._capture import pass_length
+
     found: torch.Tensor = IntegratedGradients(score).attribute(
-        inputs, baselines=black, target=targets, n_steps=steps, method="gausslegendre", internal_batch_size=PASSES
+        inputs,
+        baselines=black,
+        target=targets,
+        n_steps=steps,
+        method="gausslegendre",
+        internal_batch_size=pass_length(inputs),
     )
     return found.sum(1)

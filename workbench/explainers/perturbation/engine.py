@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from PIL import Image
 from scipy.special import expit, softmax
 
 from workbench.errors import UsageError
-from workbench.explainers._capture import borrowed, expression_scores
+from workbench.explainers._capture import expression_scores, pass_length, quick
 from workbench.explainers.explainer import FLAT, Job, NativeMaps, Request, statuses
 from workbench.explainers.perturbation.designs import Plan
 
-CHUNK = 32  # masked pictures in one pass
+if TYPE_CHECKING:
+    from workbench.classifiers.classifier import Classifier
+
 FILLS = ("black", "mean")
 SPACES = ("logit", "probability")
 
@@ -29,17 +33,18 @@ def compute(job: Job, group: list[Request]) -> dict[str, NativeMaps]:
     kind = job.classifier.heads["expression"].kind
     maps: dict[str, list[np.ndarray]] = {explainer.name: [] for explainer, _ in group}
     silent: dict[str, list[bool]] = {explainer.name: [] for explainer, _ in group}
-    for index, image in enumerate(job.images):
-        inputs = job.classifier.inputs(image[None])
-        picture = Image.fromarray(image).resize((inputs.shape[3], inputs.shape[2]), Image.Resampling.BILINEAR)
-        plan = first.design(np.asarray(picture), job.stream(index, first.design.__name__), **design)
-        logits = answers(job, plan, inputs, filling(options["fill"], inputs, black))
-        for explainer, chosen in group:
-            own = explainer.own(chosen)
-            scores = in_space(own.pop("space"), logits, kind)[:, [job.targets[index]]]
-            maps[explainer.name].append(explainer.method(plan, scores, **own)[0])
-            silent[explainer.name].append(bool(np.ptp(scores) <= FLAT * np.abs(scores).max()))
-        job.advance(1)
+    with quick(job.classifier.module) as module, torch.inference_mode():
+        for index, image in enumerate(job.images):
+            inputs = job.classifier.inputs(image[None])
+            picture = Image.fromarray(image).resize((inputs.shape[3], inputs.shape[2]), Image.Resampling.BILINEAR)
+            plan = first.design(np.asarray(picture), job.stream(index, first.design.__name__), **design)
+            logits = answers(job.classifier, module, plan, inputs, filling(options["fill"], inputs, black))
+            for explainer, chosen in group:
+                own = explainer.own(chosen)
+                scores = in_space(own.pop("space"), logits, kind)[:, [job.targets[index]]]
+                maps[explainer.name].append(explainer.method(plan, scores, **own)[0])
+                silent[explainer.name].append(bool(np.ptp(scores) <= FLAT * np.abs(scores).max()))
+            job.advance(1)
     result = {}
     for explainer, chosen in group:
         values = np.stack(maps[explainer.name])
@@ -47,14 +52,15 @@ def compute(job: Job, group: list[Request]) -> dict[str, NativeMaps]:
     return result
 
 
-def answers(job: Job, plan: Plan, inputs: torch.Tensor, fill: torch.Tensor) -> np.ndarray:
+def answers(
+    classifier: Classifier, module: torch.nn.Module, plan: Plan, inputs: torch.Tensor, fill: torch.Tensor
+) -> np.ndarray:
     """Logits (count, classes) float64 of one picture (1, C, H, W) under every mask of the plan."""
-    result = np.empty((plan.count, len(job.classifier.labels)))
-    with borrowed(job.classifier.module) as module, torch.inference_mode():
-        for part, masks in plan.chunks(CHUNK):
-            shown = torch.lerp(fill, inputs, masks[:, None].to(inputs.device))
-            logits = expression_scores(module(shown.contiguous(memory_format=torch.channels_last)), job.classifier)
-            result[part] = logits.double().cpu().numpy()
+    result = np.empty((plan.count, len(classifier.labels)))
+    for part, masks in plan.chunks(pass_length(inputs)):
+        shown = torch.lerp(fill, inputs, masks[:, None].to(inputs.device))
+        logits = expression_scores(module(shown.contiguous(memory_format=torch.channels_last)), classifier)
+        result[part] = logits.double().cpu().numpy()
     return result
 
 
