@@ -22,7 +22,7 @@ def confusion(labels: Sequence[str], predicted: Sequence[str], classes: Sequence
     pairs = [(a, b) for a, b in zip(labels, predicted, strict=True) if a]
     rows = [c for c in classes if any(a == c for a, _ in pairs)]
     columns = list(classes)
-    counts = np.array([[sum(p == (a, b) for p in pairs) for b in columns] for a in rows]).reshape(len(rows), -1)
+    counts = np.array([pairs.count((a, b)) for a in rows for b in columns], int).reshape(len(rows), len(columns))
     cell = 0.36
     figure = theme.new_figure(2.05 + cell * len(columns), 1.12 + cell * max(len(rows), 1))
     axes = theme.axes(figure, 1.45, 0.1, cell * len(columns), cell * max(len(rows), 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -53,13 +54,19 @@ def scaled_features(frame: CanonicalFace, size: tuple[int, int]) -> list[np.ndar
     return [(line + 0.5) * scale - 0.5 for line in features(frame).values()]
 
 
-def edges(region: np.ndarray, tolerance: float = 0.5) -> list[np.ndarray]:
+def edges(region: np.ndarray, tolerance: float = 0.4) -> list[np.ndarray]:
     """The outline of a boolean region (h, w) as closed polygons (K, 2) x, y in pixels.
 
     Simplified to within `tolerance` pixels, so that a page with hundreds of contours stays small.
     """
+    inside = np.ascontiguousarray(region, bool)
+    return list(_edges(inside.tobytes(), (inside.shape[0], inside.shape[1]), tolerance))
+
+
+@lru_cache(maxsize=256)  # a page draws the same few masks hundreds of times
+def _edges(packed: bytes, size: tuple[int, int], tolerance: float) -> tuple[np.ndarray, ...]:
     from skimage.measure import approximate_polygon, find_contours
 
-    padded = np.pad(np.asarray(region, float), 1)
+    padded = np.pad(np.frombuffer(packed, bool).reshape(size).astype(float), 1)
     found = [approximate_polygon(line - 1, tolerance) for line in find_contours(padded, 0.5)]
-    return [line[:, ::-1] for line in found if len(line) > 3]
+    return tuple(line[:, ::-1] for line in found if len(line) > 3)

@@ -95,9 +95,7 @@ def axes(figure: Figure, left: float, bottom: float, width: float, height: float
 
 def colour_map(name: str = HEAT) -> Colormap:
     """A perceptual colour map whose "no data" colour is transparent."""
-    chosen = matplotlib.colormaps[name].copy()
-    chosen.set_bad((0, 0, 0, 0))
-    return chosen
+    return matplotlib.colormaps[name].with_extremes(bad=(0, 0, 0, 0))
 
 
 def halo(width: float = 3.0) -> list[AbstractPathEffect]:

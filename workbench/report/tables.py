@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,27 +70,29 @@ def score_table(table: xr.Dataset, explainer: str, score: str, unrecognised: set
     """The table of one score and one explainer, a group of rows for each network."""
     columns = [c for c in columns_of(score) if c[0] in table or c[0] == "interval"]
     part = table.sel(explainer=explainer)
+    wanted = {c[0] for c in columns} | {f"low_{score}", f"high_{score}", "reason", "interval_reason"}
+    values = {name: part[name].transpose("model", "expression").values for name in wanted if name in part}
     reasons = json.loads(str(table.attrs.get("reasons", "{}")))
     letters: dict[str, str] = {}
     groups = []
-    for model in table["model"].values.astype(str):
+    for m, model in enumerate(table["model"].values.astype(str)):
         rows = []
-        for expression in table["expression"].values.astype(str):
-            cell = part.sel(model=model, expression=expression)
+        for e, expression in enumerate(table["expression"].values.astype(str)):
+            cell = {name: array[m, e] for name, array in values.items()}
             cells = [_cell(cell, variable, score, reasons, letters) for variable, _, _ in columns]
             rows.append(Row(expression, cells, "†" if (model, expression) in unrecognised else ""))
         groups.append((model, rows))
     return Table([(title, text) for _, title, text in columns], groups, {v: k for k, v in letters.items()})
 
 
-def _cell(row: xr.Dataset, variable: str, score: str, reasons: dict[str, str], letters: dict[str, str]) -> Cell:
+def _cell(row: dict[str, Any], variable: str, score: str, reasons: dict[str, str], letters: dict[str, str]) -> Cell:
     if variable == "interval":
-        low, high = (float(row[f"{end}_{score}"].values) if f"{end}_{score}" in row else np.nan
+        low, high = (float(row[f"{end}_{score}"]) if f"{end}_{score}" in row else np.nan
                      for end in ("low", "high"))
         if np.isfinite(low) and np.isfinite(high):
             return Cell(f"{number(low, DIGITS)} to {number(high, DIGITS)}", kind="interval")
         return _missing(row, f"low_{score}", reasons, letters)
-    value = float(row[variable].values)
+    value = float(row[variable])
     if not np.isfinite(value):
         return _missing(row, variable, reasons, letters)
     if variable == "n":
@@ -99,10 +102,10 @@ def _cell(row: xr.Dataset, variable: str, score: str, reasons: dict[str, str], l
     return Cell(number(value, DIGITS), kind="own" if variable == score else "")
 
 
-def _missing(row: xr.Dataset, variable: str, reasons: dict[str, str], letters: dict[str, str]) -> Cell:
-    own = str(row["reason"].values) if "reason" in row else ""
+def _missing(row: dict[str, Any], variable: str, reasons: dict[str, str], letters: dict[str, str]) -> Cell:
+    own = str(row["reason"]) if "reason" in row else ""
     if not own and variable.startswith("low_") and "interval_reason" in row:
-        own = str(row["interval_reason"].values)
+        own = str(row["interval_reason"])
     reason = own or reasons.get(variable, "") or "no value"
     count = len(letters)
     letter = letters.setdefault(reason, chr(97 + count % 26) * (1 + count // 26))
