@@ -183,7 +183,8 @@ def test_an_unknown_score_is_refused_with_the_nearest_name(heat_of, toy_masks, b
 
 
 def test_an_expression_without_a_mask_is_said(heat_of, toy_masks, box_of):
-    heat = heat_of({"fear": box_of(0, 0, 5, 3)}).assign_coords(expression=["anger", "contempt", *BASIC_EXPRESSIONS[2:]])
+    heat = heat_of({"fear": box_of(0, 0, 5, 3), "disgust": box_of(0, 0, 5, 3)})
+    heat = heat.assign_coords(expression=["anger", "contempt", *BASIC_EXPRESSIONS[2:]])
     table = evaluate(heat, toy_masks)
     assert str(at(table, "contempt").reason.item()) == "'toy' has no mask for contempt"
     assert str(at(table, "contempt").verdict.item()).startswith("not scored")

@@ -7,19 +7,19 @@ import pytest
 from workbench.scores.verdict import verdict
 
 CELL = {"value": 0.3, "chance": 0.15, "centre": 0.25, "other": 0.2, "rank": 1.0, "masks": 6, "low": 0.27, "high": 0.34,
-        "interval_reason": "", "reason": "", "who": "n = 40 images, 12 subjects"}  # fmt: skip
+        "interval_reason": "",  "who": "n = 40 images, 12 subjects"}  # fmt: skip
 NO = {"low": math.nan, "high": math.nan}
 
 
 @pytest.mark.parametrize(
     ("changes", "starts"),
     [
-        ({"reason": "the map is constant"}, "not scored: the map is constant"),
         (NO | {"interval_reason": "no per-image maps"}, "one map without replicates, so nothing can be tested"),
         (
             NO | {"interval_reason": "too few", "who": "n = 3 images, 1 subject"},
             "n too small to say (n = 3 images, 1 subject); described: IoU .30, above chance .15, above centre blob .25",
         ),
+        (NO | {"interval_reason": "intervals=False"}, "no interval was asked for"),
         ({"low": 0.1}, "not distinguishable from chance (.15; 95% interval .10 to .34, n = 40 images, 12 subjects)"),
         ({"low": 0.01, "high": 0.1}, "below chance"),
         ({"low": 0.2}, "above chance (.15) but not above the content-free centre blob (.25"),

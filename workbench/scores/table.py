@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -17,9 +18,15 @@ from workbench.scores.verdict import verdict
 from workbench.vocabulary import EXPLAINER, EXPRESSION, MODEL
 
 MASK: Final = "mask"
-RANDOM_WEIGHTS: Final = "@random_weights"
-EDGE_MAP: Final = "edge_map"
 NO_REPLICATES: Final = "no per-image maps"
+CELL: Final = (MODEL, EXPLAINER, EXPRESSION)
+CONTROLS: Final[dict[str, Callable[[str], str]]] = {  # column → the explainer whose maps are the control of another's
+    "random_weights": lambda explainer: f"{explainer}@random_weights",
+    "edge_map": lambda explainer: "edge_map",
+}
+
+Key = tuple[int, int, int]  # model, explainer (controls counted), expression
+Column = tuple[tuple[str, ...], npt.NDArray[Any]]
 
 
 class Table:
@@ -36,20 +43,20 @@ class Table:
             raise UsageError("every map is a control; evaluate needs at least one explainer of role 'method'")
         self.expressions = [str(e) for e in heat[EXPRESSION].values]
         self.shape = (len(self.models), len(self.explainers), len(self.expressions))
-        self.cells: dict[tuple[int, int, int], Cell] = {}
+        self.cells: dict[Key, Cell] = {}
         for m in range(len(self.models)):
             for x in range(len(self.all_explainers)):
                 for e in range(len(self.expressions)):
                     self.cells[m, x, e] = self._measure(m, x, e)
-        self.ends: dict[tuple[int, int, int], dict[str, Any]] = {}
+        self.ends: dict[Key, dict[str, Any]] = {}
         self.interval_reason = np.full(self.shape, "", dtype=object)
         self.who = np.full(self.shape, "n unknown", dtype=object)
         self.n_subjects = np.full(self.shape, np.nan)
 
     def _measure(self, m: int, x: int, e: int) -> Cell:
-        if not self.columns(e):
-            return nothing(self.ground, f"{self.masks.name!r} has no mask for {self.expressions[e]}")
         values = np.asarray(self.heat.isel({MODEL: m, EXPLAINER: x, EXPRESSION: e}).values, dtype=np.float32)
+        if not self.columns(e) and not np.isnan(values).all():
+            return nothing(self.ground, f"{self.masks.name!r} has no mask for {self.expressions[e]}")
         cell = measure(self.ground, values)
         if cell.reason == "there is no map":
             return nothing(self.ground, self._why_empty(m, x, e))
@@ -80,85 +87,99 @@ class Table:
             return list(range(len(self.masks.names)))
         return [k for k, name in enumerate(self.masks.names) if name == self.expressions[e]]
 
-    def _fill(self, rows: Any, default: Any = np.nan) -> npt.NDArray[Any]:
-        """An array over (model, explainer, expression[, own mask]) from a function of (cell key, mask column)."""
-        own = 1 if self.by_expression else len(self.masks.names)
-        out = np.full((*self.shape, own), default, dtype=object if isinstance(default, str) else np.float64)
+    def _fill(self, value: Callable[[Key, int], float]) -> Column:
+        """(dimensions, values) over (model, explainer, expression[, own mask]) of a number for a cell and a mask."""
+        out = np.full((*self.shape, self._slots), np.nan)
         for m, x, e in np.ndindex(self.shape):
             for j, k in enumerate(self.columns(e)):
-                out[m, x, e, j] = rows((m, self.methods[x], e), k)
-        return out[..., 0] if self.by_expression else out
+                out[m, x, e, j] = value((m, self.methods[x], e), k)
+        return self._column(out)
 
-    def _control(self, suffix_of: Any, name: str) -> npt.NDArray[Any] | None:
+    def _words(self, text: Callable[[Key, int | None], str]) -> Column:
+        """The same of a text; an expression without a mask has one too (mask None)."""
+        out = np.full((*self.shape, self._slots), "", dtype=object)
+        for m, x, e in np.ndindex(self.shape):
+            for j, k in enumerate(self.columns(e) or [None]):
+                out[m, x, e, j] = text((m, self.methods[x], e), k)
+        return self._column(out.astype(str))
+
+    @property
+    def _slots(self) -> int:
+        return 1 if self.by_expression else len(self.masks.names)
+
+    def _column(self, values: npt.NDArray[Any]) -> Column:
+        if self.by_expression:
+            return CELL, values[..., 0]
+        return (*CELL, self.masks.dimension), values
+
+    def _each(self, value: Callable[[Cell], Any]) -> npt.NDArray[Any]:
+        """An array over (model, explainer, expression, …) of something of each cell."""
+        rows = [value(self.cells[m, self.methods[x], e]) for m, x, e in np.ndindex(self.shape)]
+        return np.array(rows).reshape(*self.shape, *np.shape(rows[0]))
+
+    def _control(self, partner_of: Callable[[str], str], score: str) -> Column | None:
+        """A score of the control maps that belong to each explainer, None where there are none at all."""
         partner = {
-            x: self.all_explainers.index(suffix_of(self.all_explainers[x]))
+            x: self.all_explainers.index(p)
             for x in self.methods
-            if suffix_of(self.all_explainers[x]) in self.all_explainers
+            if (p := partner_of(self.all_explainers[x])) in self.all_explainers
         }
         if not partner:
             return None
+        cells = self.cells
         return self._fill(
-            lambda at, k: self.cells[at[0], partner[at[1]], at[2]].own[name][k] if at[1] in partner else np.nan
+            lambda at, k: cells[at[0], partner[at[1]], at[2]].own[score][k] if at[1] in partner else np.nan
         )
+
+    def _of_score(self, s: str, reasons: dict[str, str]) -> dict[str, Column]:
+        cells = self.cells
+        data = {
+            s: self._fill(lambda at, k: cells[at].own[s][k]),
+            f"chance_{s}": self._fill(lambda at, k: cells[at].chance[s][k]),
+            f"other_masks_{s}": self._fill(lambda at, k: _others(cells[at].own[s], k)),
+            f"centre_{s}": self._fill(lambda at, k: cells[at].centre[s][k]),
+            f"centre_{s}_equal_area": self._fill(lambda at, k: cells[at].centre_equal_area[s][k]),
+            f"low_{s}": self._fill(lambda at, k: self._end(at, k, s, 0)),
+            f"high_{s}": self._fill(lambda at, k: self._end(at, k, s, 1)),
+        }
+        for control, partner_of in CONTROLS.items():
+            found = self._control(partner_of, s)
+            data[f"{control}_{s}"] = found or self._fill(lambda at, k: np.nan)
+            if found is None:
+                reasons[f"{control}_{s}"] = (
+                    f"no maps of role 'control' named {partner_of('<explainer>')!r}; "
+                    f"explain(…, controls=({control!r},)) makes them"
+                )
+        return data
 
     def dataset(self, interval_reason: str, attrs: dict[str, Any]) -> xr.Dataset:
         """Everything as named arrays; `interval_reason` says why no cell has an interval, "" where some may."""
-        cells, reasons = self.cells, {}
-        own_dims = (MODEL, EXPLAINER, EXPRESSION) + (() if self.by_expression else (self.masks.dimension,))
-        data: dict[str, Any] = {}
+        reasons: dict[str, str] = {}
+        data: dict[str, Column] = {}
         for s in self.ground.scores:
-            data[s] = (own_dims, self._fill(lambda at, k, s=s: cells[at].own[s][k]))
-            data[f"chance_{s}"] = (own_dims, self._fill(lambda at, k, s=s: cells[at].chance[s][k]))
-            data[f"other_masks_{s}"] = (own_dims, self._fill(lambda at, k, s=s: _others(cells[at].own[s], k)))
-            data[f"centre_{s}"] = (own_dims, self._fill(lambda at, k, s=s: cells[at].centre[s][k]))
-            data[f"centre_{s}_equal_area"] = (
-                own_dims,
-                self._fill(lambda at, k, s=s: cells[at].centre_equal_area[s][k]),
-            )
-            for control, partner in (
-                ("random_weights", lambda x: x + RANDOM_WEIGHTS),
-                ("edge_map", lambda x: EDGE_MAP),
-            ):
-                found = self._control(partner, s)
-                name = f"{control}_{s}"
-                data[name] = (own_dims, self._fill(lambda at, k: np.nan) if found is None else found)
-                if found is None:
-                    reasons[name] = (
-                        f"no maps of role 'control' named {partner('<explainer>')!r}; "
-                        f"explain(…, controls=({control!r},)) makes them"
-                    )
-            for side, end in ((0, "low"), (1, "high")):
-                data[f"{end}_{s}"] = (own_dims, self._fill(lambda at, k, s=s, side=side: self._end(at, k, s, side)))
-                if interval_reason:
-                    reasons[f"{end}_{s}"] = interval_reason
-        data["chance_iou_face"] = (own_dims, self._fill(lambda at, k: cells[at].chance_face[k]))
-        if self.ground.face is None:
-            reasons["chance_iou_face"] = f"the frame {self.masks.frame!r} has no face domain"
-        data["rank_of_own_mask"] = (own_dims, self._fill(lambda at, k: _rank(cells[at].own["iou"], k)))
-        data["all_masks_iou"] = (
-            (MODEL, EXPLAINER, EXPRESSION, MASK),
-            np.stack([cells[m, self.methods[x], e].own["iou"] for m, x, e in np.ndindex(self.shape)]).reshape(
-                *self.shape, -1
-            ),
-        )
-        plain = (MODEL, EXPLAINER, EXPRESSION)
-        for name in ("area", "covered"):
-            data[name] = (
-                plain,
-                np.array([getattr(cells[m, self.methods[x], e], name) for m, x, e in np.ndindex(self.shape)]).reshape(
-                    self.shape
-                ),
-            )
-        data["n"] = (plain, self._count())
-        if "n" not in self.heat.coords:
-            reasons["n"] = NO_REPLICATES
-        data["n_subjects"] = (plain, self.n_subjects)
-        if np.isnan(self.n_subjects).all():
-            reasons["n_subjects"] = interval_reason or "subjects unknown"
+            data |= self._of_score(s, reasons)
+            if interval_reason:
+                reasons |= {f"low_{s}": interval_reason, f"high_{s}": interval_reason}
         if interval_reason:
             self.interval_reason[...] = interval_reason
-        data["interval_reason"] = (plain, self.interval_reason.astype(str))
-        data["reason"] = (own_dims, self._fill(self._reason, "").astype(str))
+        if self.ground.face is None:
+            reasons["chance_iou_face"] = f"the frame {self.masks.frame!r} has no face domain"
+        if "n" not in self.heat.coords:
+            reasons["n"] = NO_REPLICATES
+        if np.isnan(self.n_subjects).all():
+            reasons["n_subjects"] = interval_reason or "subjects unknown"
+        data |= {
+            "chance_iou_face": self._fill(lambda at, k: self.cells[at].chance_face[k]),
+            "rank_of_own_mask": self._fill(lambda at, k: _rank(self.cells[at].own["iou"], k)),
+            "all_masks_iou": ((*CELL, MASK), self._each(lambda cell: cell.own["iou"])),
+            "area": (CELL, self._each(lambda cell: cell.area)),
+            "covered": (CELL, self._each(lambda cell: cell.covered)),
+            "n": (CELL, self._count()),
+            "n_subjects": (CELL, self.n_subjects),
+            "interval_reason": (CELL, self.interval_reason.astype(str)),
+            "reason": self._words(self._reason),
+            "verdict": self._words(self._verdict),
+        }
         coords: dict[str, Any] = {
             MODEL: self.models,
             EXPLAINER: self.explainers,
@@ -166,15 +187,7 @@ class Table:
             MASK: self.masks.names,
         }
         if not self.by_expression:
-            coords[self.masks.dimension] = self.masks.maps[self.masks.dimension].values
-        data["verdict"] = (own_dims, self._fill(lambda at, k: self._verdict(at, k, data), "").astype(str))
-        for at in np.ndindex(self.shape):  # an expression without a mask has no column of its own to say so
-            if not self.columns(at[2]):
-                reason = cells[at[0], self.methods[at[1]], at[2]].reason
-                data["reason"][1][at], data["verdict"][1][at] = (
-                    _longer(data, "reason", reason),
-                    _longer(data, "verdict", f"not scored: {reason}"),
-                )
+            coords[self.masks.dimension] = self.masks.names
         return xr.Dataset(data, coords=coords, attrs={**attrs, "reasons": json.dumps(reasons)})
 
     def _count(self) -> npt.NDArray[np.float64]:
@@ -184,38 +197,28 @@ class Table:
             self.heat["n"].transpose(MODEL, EXPLAINER, EXPRESSION).values[:, self.methods], dtype=np.float64
         )
 
-    def _end(self, at: tuple[int, int, int], k: int, score: str, side: int) -> float:
+    def _end(self, at: Key, k: int, score: str, side: int) -> float:
         ends = self.ends.get(at)
         return float("nan") if ends is None else float(ends[score][side][self.columns(at[2]).index(k)])
 
-    def _reason(self, at: tuple[int, int, int], k: int) -> str:
+    def _reason(self, at: Key, k: int | None) -> str:
         if self.cells[at].reason:
             return self.cells[at].reason
-        if not (self.ground.masks[k] & self.ground.domain).any():
+        if k is not None and not (self.ground.masks[k] & self.ground.domain).any():
             return f"the mask {self.masks.names[k]!r} is empty in the domain"
         return ""
 
-    def _verdict(self, at: tuple[int, int, int], k: int, data: dict[str, Any]) -> str:
+    def _verdict(self, at: Key, k: int | None) -> str:
+        reason = self._reason(at, k)
+        if reason or k is None:
+            return f"not scored: {reason}"
         cell, here = self.cells[at], (at[0], self.methods.index(at[1]), at[2])
         return verdict(
-            value=cell.own["iou"][k],
-            chance=cell.chance["iou"][k],
-            centre=cell.centre["iou"][k],
-            other=_others(cell.own["iou"], k),
-            rank=_rank(cell.own["iou"], k),
-            masks=len(self.masks.names),
-            low=self._end(at, k, "iou", 0),
-            high=self._end(at, k, "iou", 1),
-            interval_reason=str(self.interval_reason[here]),
-            reason=self._reason(at, k),
-            who=str(self.who[here]),
-        )
-
-
-def _longer(data: dict[str, Any], name: str, text: str) -> str:
-    dims, values = data[name]
-    data[name] = (dims, values.astype(object))
-    return text
+            value=cell.own["iou"][k], chance=cell.chance["iou"][k], centre=cell.centre["iou"][k],
+            other=_others(cell.own["iou"], k), rank=_rank(cell.own["iou"], k), masks=len(self.masks.names),
+            low=self._end(at, k, "iou", 0), high=self._end(at, k, "iou", 1),
+            interval_reason=str(self.interval_reason[here]), who=str(self.who[here]),
+        )  # fmt: skip
 
 
 def _others(row: npt.NDArray[np.float64], k: int) -> float:

@@ -19,21 +19,20 @@ def verdict(
     low: float,
     high: float,
     interval_reason: str,
-    reason: str,
     who: str,
 ) -> str:
     """One sentence for one cell's IoU beside its controls.
 
-    The ladder: not scored (`reason`); too few faces or no maps of single faces to test anything (`interval_reason`,
+    The ladder of a scored cell: too few faces or no maps of single faces to test anything (`interval_reason`,
     with `who` = "n = 3 images, 1 subject"), then description only; else what the interval low … high says against
     chance and the centre blob. Null models and corrections for many cells are not part of it.
     """
-    if reason:
-        return f"not scored: {reason}"
     beside = _beside(value, chance, centre, other, rank, masks)
     if math.isnan(low):
         if interval_reason.startswith("no per-image maps"):
             return f"one map without replicates, so nothing can be tested; described: {beside}"
+        if interval_reason == "intervals=False":
+            return f"no interval was asked for, so nothing is tested; described: {beside}"
         return f"n too small to say ({who}); described: {beside}"
     interval = f"{LEVEL:.0%} interval {_number(low)} to {_number(high)}, {who}"
     if math.isnan(chance) or low <= chance <= high:
