@@ -163,3 +163,16 @@ def test_files_that_are_no_keras_models(tmp_path: Path) -> None:
         file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": {"layers": [{"oops": 1}]}})
     with pytest.raises(ClassifierError, match="cannot be understood"):
         read_keras(broken)
+
+
+def test_a_truncated_file_is_unreadable(tmp_path: Path) -> None:
+    whole = keras_file(tmp_path / "m.h5", [INPUT, conv()], KERNEL).read_bytes()
+    for share in (0.0, 0.1, 0.5, 0.99):
+        (tmp_path / "part.h5").write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(UnreadableFileError, match="no readable HDF5 file"):
+            read_keras(tmp_path / "part.h5")
+
+
+def test_settings_of_the_wrong_kind_are_damage(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFileError, match="damaged, or was not written by Keras"):
+        read_keras(keras_file(tmp_path / "m.h5", [INPUT, conv(filters="many")], KERNEL))

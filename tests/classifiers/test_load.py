@@ -215,6 +215,15 @@ def test_wrong_ways_in(arguments: Any, error: type[WorkbenchError], words: str) 
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_of_that_name_does_not_stand_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / TIMM).mkdir()
+    (tmp_path / "notes.txt").write_text("")
+    assert load_classifier(TIMM, labels=SEVEN, random_weights=True).name == TIMM
+    with pytest.raises(UsageError, match=r"notes\.txt is no Keras file"):
+        load_classifier("notes.txt", labels=SEVEN)
+
+
 def test_a_registered_function_is_a_classifier() -> None:
     CLASSIFIERS.add("mine-for-a-test", lambda: load(copy.deepcopy(net())), summary="a test")
     try:

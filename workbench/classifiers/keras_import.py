@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from workbench.classifiers.keras_config import GraphSpec, LayerSpec, read_graph
 from workbench.classifiers.keras_layers import LAYERS, Request, activation_name, build_activation, build_layer
 from workbench.classifiers.keras_weights import WeightStore
-from workbench.errors import ClassifierError, UnreadableFileError
+from workbench.errors import ClassifierError, UnreadableFileError, WorkbenchError
 
+# What h5py and the reading of settings raise on a file with flipped or missing bytes.
+_DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
 # Layers whose activation is a step of its own in the graph that we build.
 _FUSED = ("Conv2D", "Convolution2D", "DepthwiseConv2D", "SeparableConv2D", "SeparableConvolution2D", "Dense")
 _SQUASHING: dict[str, Literal["softmax", "sigmoid"]] = {"softmax": "softmax", "sigmoid": "sigmoid"}
@@ -92,8 +94,15 @@ def read_keras(path: str | Path) -> KerasModel:
     except OSError as error:
         what = "does not exist" if not path.exists() else f"is no readable HDF5 file ({error})"
         raise UnreadableFileError(f"{path} {what}; a Keras model saved with model.save('….h5') is needed") from None
-    with file:
-        return _read(file, where)
+    try:
+        with file:
+            return _read(file, where)
+    except WorkbenchError:
+        raise
+    except _DAMAGE as error:
+        line = (str(error).splitlines() or [""])[0]
+        raise UnreadableFileError(f"{path} is damaged, or was not written by Keras "
+                                  f"({type(error).__name__}: {line}); save it anew") from None
 
 
 def _read(file: h5py.File, where: str) -> KerasModel:

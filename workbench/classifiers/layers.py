@@ -6,6 +6,7 @@ The one place of this room that hooks into a network; the hooks are gone when `p
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,8 @@ from workbench.classifiers.classifier import Preprocessing
 from workbench.errors import ClassifierError, LayerError
 
 Shape = tuple[int, int, int]
+
+_PASSING = re.compile(r"pool(\dd)?$|pad(\dd)?$|dropout|identity|flatten|reshape")
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,7 @@ def probe(module: nn.Module, preprocessing: Preprocessing) -> Probe:
 
 def _passes_on(part: nn.Module) -> bool:
     """Whether a layer only pools, drops or rearranges; recognised by its class's name."""
-    kind = type(part).__name__.lower()
-    return any(word in kind for word in ("pool", "dropout", "identity", "flatten", "reshape", "pad"))
+    return _PASSING.search(type(part).__name__.lower()) is not None
 
 
 def _are_scores(grid: Tensor, output: Tensor) -> bool:

@@ -64,7 +64,7 @@ def load_classifier(
     if suffix in _WEIGHTS:
         raise UsageError(f"{what} names weights, or a graph that cannot be read; give the architecture's name, and the "
                          f"weights as checkpoint: load_classifier('resnet18', checkpoint='{Path(what).name}', …)")
-    if isinstance(what, Path) or Path(what).exists():
+    if isinstance(what, Path):
         raise UsageError(f"{what} is no Keras file (.h5, .hdf5); a path must lead to one")
     return _from_timm(str(what), given, common)
 
@@ -131,6 +131,8 @@ def _from_timm(what: str, given: dict[str, Any], common: Mapping[str, Any]) -> C
     from workbench.classifiers.building import build
 
     if not timm_models.knows(what):
+        if Path(what).exists():
+            raise UsageError(f"{what} is no Keras file (.h5, .hdf5); a path must lead to one")
         known = [*CLASSIFIERS.names(), *timm_models.names()]
         if not difflib.get_close_matches(what.lower(), known, n=1, cutoff=0.5):
             known = CLASSIFIERS.names()
