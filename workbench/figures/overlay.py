@@ -41,13 +41,12 @@ def overlay(image: np.ndarray, heat: np.ndarray | xr.DataArray, *, landmarks: np
     `limits` (low, high) of the raw values makes several overlays share one scale; without it, the positive part
     of this map over its own maximum.
     """
-    values = heat.values if isinstance(heat, xr.DataArray) else np.asarray(heat)
+    shown = displayed(heat.values if isinstance(heat, xr.DataArray) else np.asarray(heat), limits)
     height = round(side * image.shape[0] / image.shape[1])
     if landmarks is not None and frame is not None:
-        values = frame.unwarp(values[None], landmarks, (height, side))[0]
+        shown = frame.unwarp(shown[None], landmarks, (height, side))[0]
     else:
-        values = resized(values, (height, side))
-    shown = displayed(values, limits)
+        shown = resized(shown, (height, side))
     sheet = Sheet(1, 1, (side, height), left=10, top=24 if title else 6, under=22 if caption else 2,
                   bottom=56 if colour_bar else 4, gap=0, minimum_width=side + 20)
     sheet.image(0, 0, blend(resized(np.asarray(image), (height, side)), shown, opacity))

@@ -143,9 +143,10 @@ class ImageView:
             return None
         if setting.threshold_by == VALUE:
             return setting.threshold
-        inside = heatmaps.threshold(heat.values, min(setting.threshold, 0.999), domain=self.frame.domain)
-        left_out = displayed(heat.values, limits)[~inside & self.frame.domain]
-        return float(np.nanmax(left_out, initial=0.0))
+        # Flat patches (superpixels) carry the warp's rounding; to the third digit they are flat again and stay whole.
+        shown = displayed(heat.values, limits).round(3)
+        inside = heatmaps.threshold(shown, min(setting.threshold, 0.999), domain=self.frame.domain)
+        return float(np.nanmax(shown[~inside & self.frame.domain], initial=0.0)) + 0.0005
 
     def _draw_picture(self, face: str, view: str) -> np.ndarray:
         position = self.position[face]
