@@ -13,6 +13,7 @@ import torch
 
 from workbench.classifiers import keras_modules as km
 from workbench.classifiers.keras_import import read_keras
+from workbench.classifiers.keras_weights import _names
 from workbench.errors import ClassifierError, UnreadableFileError
 
 INPUT = {"class_name": "InputLayer", "config": {"name": "start", "batch_input_shape": [None, 6, 6, 1]}}
@@ -176,3 +177,30 @@ def test_a_truncated_file_is_unreadable(tmp_path: Path) -> None:
 def test_settings_of_the_wrong_kind_are_damage(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFileError, match="damaged, or was not written by Keras"):
         read_keras(keras_file(tmp_path / "m.h5", [INPUT, conv(filters="many")], KERNEL))
+
+
+def test_long_lists_of_names_come_in_parts() -> None:
+    parts = {"weight_names0": np.array([b"a/kernel:0"]), "weight_names1": np.array(["b/bias:0"], dtype=object)}
+    assert _names(parts, "weight_names") == ["a/kernel:0", "b/bias:0"]
+
+
+@pytest.mark.parametrize("prefix", ["c", "c_1", "inner/c", "inner/c_3"])
+def test_weights_of_a_nested_layer_are_found_by_name(prefix: str, tmp_path: Path) -> None:
+    inner = {"class_name": "Sequential", "config": {"name": "inner", "layers": [INPUT, conv()]}}
+    path = keras_file(tmp_path / "m.h5", [inner], {"inner": {}})
+    with h5py.File(path, "a") as file:
+        group = file["model_weights/inner"]
+        group.attrs["weight_names"] = [f"{prefix}/kernel:0"]
+        group[f"{prefix}/kernel:0"] = KERNEL["c"]["kernel"]
+    assert read_keras(path).module(torch.ones(1, 1, 6, 6))[0, 0, 2, 2].item() == 9.0
+
+
+def test_ambiguous_weights_of_a_nested_layer_are_refused(tmp_path: Path) -> None:
+    inner = {"class_name": "Sequential", "config": {"name": "inner", "layers": [INPUT, conv()]}}
+    path = keras_file(tmp_path / "m.h5", [inner], {"inner": {}})
+    with h5py.File(path, "a") as file:
+        group = file["model_weights/inner"]
+        group.attrs["weight_names"] = ["c_1/kernel:0", "c_2/kernel:0"]
+        group["c_1/kernel:0"] = group["c_2/kernel:0"] = KERNEL["c"]["kernel"]
+    with pytest.raises(ClassifierError, match="ambiguous"):
+        read_keras(path)

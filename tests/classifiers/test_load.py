@@ -206,6 +206,8 @@ def shape_of(classifier: Any) -> tuple[int, int]:
     (((net(),), {"size": 12}), UsageError, "needs labels="),
     (((net(),), {"size": 12, "labels": SEVEN, "pretrained": True}), UsageError, "pretrained cannot be given"),
     (((net(),), {"size": 12, "labels": SEVEN, "device": "moon"}), UsageError, "device 'moon' cannot be used"),
+    (((net(),), {"size": "big", "labels": SEVEN}), UsageError, "must be numbers"),
+    (((net(),), {"size": (1, 2, 3), "labels": SEVEN}), UsageError, "must be numbers"),
     ((("none.h5",), {"labels": SEVEN}), UnreadableFileError, "does not exist"),
     ((([],), {}), UsageError, "a name, a path or a torch.nn.Module"),
 ])

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from workbench.classifiers.classifier import Classifier, Preprocessing
 from workbench.classifiers.zoo import CLASSIFIERS
 from workbench.errors import ClassifierError, UnknownNameError, UsageError
@@ -174,9 +176,12 @@ def _preprocessing(given: Mapping[str, Any], owner: str, **defaults: Any) -> tup
     values = {**standard, **{key: given[key] for key in stated}}
     if "size" not in values:
         raise UsageError(f"the network {owner!r} needs size= in pixels, for example size=112 or size=(112, 96)")
-    size = (values["size"],) * 2 if isinstance(values["size"], int) else tuple(int(v) for v in values["size"])
-    mean, std = (((float(v),) if isinstance(v, int | float) else tuple(float(one) for one in v))
-                 for v in (values["mean"], values["std"]))
+    try:
+        size = tuple(int(one) for one in np.broadcast_to(values["size"], 2))
+        mean, std = (tuple(float(one) for one in np.ravel(values[key])) for key in ("mean", "std"))
+    except (TypeError, ValueError):
+        raise UsageError(f"size, mean and std must be numbers, not size={values['size']!r}, mean={values['mean']!r}, "
+                         f"std={values['std']!r}") from None
     assumed = [key for key in ("size", "channels", "mean", "std") if key not in stated]
     said = "; ".join(part for part in (f"stated: {', '.join(stated)}" if stated else "",
                                        f"assumed: {', '.join(assumed)}" if assumed else "") if part)
