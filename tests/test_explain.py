@@ -106,9 +106,9 @@ def test_probabilities_travel_with_the_maps(maps, two, faces):
 
 
 def test_attributes(maps):
-    assert {k: maps.attrs[k] for k in ("frame", "target", "target_space", "seed", "failures")} == {
-        "frame": "mediapipe478", "target": "predicted", "target_space": "logit", "seed": 0, "failures": "[]",
-    }  # fmt: skip
+    expected = {"frame": "mediapipe478", "target": "predicted", "seed": 0, "failures": "[]"}
+    assert {key: maps.attrs[key] for key in expected} == expected
+    assert maps.attrs["target_space"] == "logit; probability for lime, lime@random_weights"
     options = json.loads(maps.attrs["options"])
     assert options["lime"]["samples"] == options["lime@random_weights"]["samples"] == 30
     assert options["grad_cam"] == {"layer": ""}

@@ -15,14 +15,15 @@ from workbench.explainers.explainer import Job
 from workbench.explainers.perturbation import designs, engine, estimators
 
 
-def answers(classifier, crops, index, plan, fill="black"):
+def answers(classifier, crops, index, plan, fill="black", space="probability"):
     """Masked, one at a time, without the engine."""
     inputs = classifier.inputs(crops[index : index + 1])
     black = classifier.inputs(np.zeros_like(crops[:1]))
     if fill == "mean":
         black = inputs.mean((2, 3), keepdim=True).expand_as(inputs)
     masks = plan.masks(0, plan.count)
-    return np.stack([classifier.logits(inputs * m + black * (1 - m))[0].numpy() for m in masks])
+    logits = torch.cat([classifier.logits(inputs * m + black * (1 - m)) for m in masks])
+    return (logits.softmax(1) if space == "probability" else logits).numpy()
 
 
 def test_occlusion_is_captums(networks, crops):
@@ -78,7 +79,7 @@ def test_lime_is_the_weighted_ridge_of_scikit_learn(networks, crops):
         ridge = Ridge(alpha=1.0).fit(plan.features, scores, sample_weight=weight)
         assert np.allclose(found.values[index], ridge.coef_[plan.regions], atol=1e-4 * np.abs(ridge.coef_).max())
     assert found.options == {"segments": 30, "compactness": 20.0, "samples": 1000, "fill": "black",
-                             "kernel_width": 0.25, "alpha": 1.0, "space": "logit"}  # fmt: skip
+                             "kernel_width": 0.25, "alpha": 1.0, "space": "probability"}  # fmt: skip
 
 
 def test_lime_weighs_a_sample_that_shows_nothing_as_distance_one():
@@ -188,10 +189,9 @@ def test_fill_and_space(networks, crops):
     expected = estimators.ridge(plan, answers(classifier, crops, 0, plan, "mean")[:, [2]])
     assert np.allclose(found.values, expected, atol=1e-5)
     assert found.options["fill"] == "mean"
-    found = run(classifier, crops[:1], "lime", [2], options={"lime": {**base, "space": "probability"}}, progress=False)
-    scores = answers(classifier, crops, 0, plan)
-    share = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
-    assert np.allclose(found["lime"].values, estimators.ridge(plan, share[:, [2]]), atol=1e-5)
+    found = run(classifier, crops[:1], "lime", [2], options={"lime": {**base, "space": "logit"}}, progress=False)
+    expected = estimators.ridge(plan, answers(classifier, crops, 0, plan, space="logit")[:, [2]])
+    assert np.allclose(found["lime"].values, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

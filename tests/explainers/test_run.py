@@ -1,5 +1,8 @@
 """Names and options are checked first; one bad explainer does not take the others with it."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -118,6 +121,14 @@ def test_progress_goes_to_standard_error_only_if_wanted(networks, crops, capsys)
     out, err = capsys.readouterr()
     assert out == ""
     assert "plain" in err
+
+
+def test_listing_explainers_does_not_load_torch():
+    code = (
+        "import sys; from workbench.explainers import EXPLAINERS; n = EXPLAINERS.names(); "
+        "sys.exit(len(n) < 12 or bool({'torch', 'captum', 'skimage'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_native_maps_hold_one_status_a_map():

@@ -46,8 +46,9 @@ def explain(
 
     Returns a DataArray (model, explainer, image, y, x) float32 in the canonical `frame`, raw and signed, NaN where a
     map has no data; coordinates status, role, control_of, layer, predicted, explained, `probability_<class>`, label,
-    subject, sha256 and `group_<column>`; failures of single explainers in `attrs["failures"]` (JSON). With
-    frame="native", a dict (model, explainer) → DataArray (image, y, x) at the method's own resolution instead.
+    subject, sha256 and `group_<column>`; failures of single explainers in `attrs["failures"]` (JSON), the
+    score that was explained in `attrs["target_space"]`. With frame="native", a dict (model, explainer) → DataArray
+    (image, y, x) at the method's own resolution instead.
 
     Raises UnknownNameError for an unknown explainer, option, control or frame, and UsageError for a wrong target,
     before any work.

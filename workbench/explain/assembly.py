@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from workbench.canonical import load_frame
-from workbench.explain.native import AGAIN
+from workbench.explain.native import AGAIN, package_version
 from workbench.explain.targets import Prediction
 from workbench.explainers import EXPLAINERS, NativeMaps
 from workbench.vocabulary import EXPRESSIONS
@@ -92,12 +91,14 @@ def assemble(
         **{name: ("image", table[name].astype(str).to_numpy(str)) for name in ("label", "subject", "sha256")},
         **{f"group_{c}": ("image", table[c].astype(str).to_numpy(str)) for c in table.columns if c not in _TABLE},
     }  # fmt: skip
-    try:
-        package = version("facs-workbench")
-    except PackageNotFoundError:
-        package = "unknown"
+    other = [name for name, given in options.items() if given.get("space") == "probability"]
     attrs = {
-        "frame": frame, "target": target, "target_space": "logit", "seed": seed, "options": json.dumps(options),
-        "failures": json.dumps(failures), "package_version": package,
-    }  # fmt: skip
+        "frame": frame,
+        "target": target,
+        "target_space": "logit" + ("; probability for " + ", ".join(other) if other else ""),
+        "seed": seed,
+        "options": json.dumps(options),
+        "failures": json.dumps(failures),
+        "package_version": package_version(),
+    }
     return xr.DataArray(values, coords, ("model", "explainer", "image", "y", "x"), "heatmap", attrs)

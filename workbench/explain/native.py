@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -84,7 +85,8 @@ def _some(
     digests = faces.table["sha256"].astype(str).tolist()
     keys = {
         name: {"weights": weights, "crops": [digests[i] for i in usable], "targets": targets[usable].tolist(),
-               "places": usable.tolist(), "count": count, "explainer": name, "options": requests[name], "seed": seed}
+               "places": usable.tolist(), "count": count, "explainer": name, "options": requests[name], "seed": seed,
+               "version": package_version()}
         for name in order
     }  # fmt: skip
     kept = {name: store.get(keys[name]) for name in order} if store is not None else {}
@@ -137,6 +139,14 @@ def planned(names: str | Sequence[str], options: Options | None, limit: Mapping[
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise UsageError(f"limit {count!r} of {name!r} should be a number of faces, 0 or more")
     return plan
+
+
+def package_version() -> str:
+    """Version of the installed package, "unknown" in a bare checkout."""
+    try:
+        return version("facs-workbench")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def fingerprint(classifier: Classifier) -> str:

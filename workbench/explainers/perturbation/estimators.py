@@ -17,7 +17,8 @@ CHUNK = 128
 def mean(plan: Plan, scores: np.ndarray) -> np.ndarray:
     """Mean score of the samples weighted by how much of a pixel they show, over the mask's expected value.
 
-    Petsiuk et al. 2018, eq. 6: S(λ) = 1 / (N E[M]) Σ_i f(I ⊙ M_i) M_i(λ).
+    Petsiuk et al. 2018, eq. 6: S(λ) = 1 / (N E[M]) Σ_i f(I ⊙ M_i) M_i(λ). An offset of the scores becomes an offset
+    of the map, so that it is made for probabilities: a logit's zero means nothing.
     """
     return (_weighted(plan, scores) / (plan.count * plan.expected)).astype(np.float32)
 

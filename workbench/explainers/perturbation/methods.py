@@ -10,16 +10,23 @@ from workbench.explainers.perturbation import designs, estimators
 
 
 def perturbation_method(
-    name: str, design: Callable[..., Any], estimator: Callable[..., Any], *, summary: str, reference: str, cost: str
+    name: str,
+    design: Callable[..., Any],
+    estimator: Callable[..., Any],
+    *,
+    summary: str,
+    reference: str,
+    cost: str,
+    space: str = "logit",
 ) -> None:
     """Register a design and an estimator as one explainer.
 
     Options are those of both, and two of the engine: `fill` ("black", as a preprocessed value, or "mean", the
-    picture's mean colour) and `space` ("logit" or "probability"). Methods with the same design, design options and
-    fill share their forward passes.
+    picture's mean colour) and `space` ("logit" or "probability"; the default is what the paper does). Methods with the
+    same design, design options and fill share their forward passes.
     """
     shared = {**options_of(design), "fill": "black"}
-    options = {**shared, **options_of(estimator), "space": "logit"}
+    options = {**shared, **options_of(estimator), "space": space}
     explainer = Explainer(
         name, estimator, "perturbation", options=options, shared=tuple(shared), design=design, cost=cost
     )
@@ -35,10 +42,10 @@ perturbation_method(
     "lime", designs.superpixels, estimators.ridge,
     summary="Weighted ridge regression of the score on which of some 30 superpixels are shown.",
     reference="Ribeiro et al., KDD 2016; 30 SLIC superpixels and 1,000 samples as in Gaya-Morey et al., MTAP 2024",
-    cost="1,000 forwards",
+    cost="1,000 forwards", space="probability",
 )  # fmt: skip
 perturbation_method(
     "rise", designs.random_grids, estimators.mean,
     summary="Mean of random soft masks, each weighted by the score that it leaves.",
-    reference="Petsiuk et al., BMVC 2018, eq. 6", cost="1,000 forwards",
+    reference="Petsiuk et al., BMVC 2018, eq. 6", cost="1,000 forwards", space="probability",
 )  # fmt: skip
