@@ -84,3 +84,11 @@ def test_an_area_threshold_holds_in_every_draw(noisy_maps, toy_masks):
     cell = at(evaluate(noisy_maps, toy_masks, threshold=0.5, draws=20))
     # 18 of 36 pixels against a mask of 18: precision equals recall, draw by draw
     assert float(cell.low_precision) == pytest.approx(float(cell.low_recall))
+
+
+def test_maps_that_failed_count_neither_in_n_nor_in_the_draws(noisy_maps, toy_masks):
+    maps = noisy_maps.copy(deep=True)
+    maps[0, 0, 2:] = 1.0  # constant; nobody says so in a status
+    cell = at(evaluate(maps, toy_masks, draws=20))
+    assert float(cell.n) == 2
+    assert "n = 2 images, 1 subject" in str(cell.interval_reason.item())

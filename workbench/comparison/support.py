@@ -10,10 +10,9 @@ import xarray as xr
 
 from workbench.comparison.distances import correlation_distances, leaf_sets, linkage_of
 from workbench.comparison.tree import Tree
-from workbench.heatmaps.aggregate import groups
-from workbench.heatmaps.checks import OK
+from workbench.heatmaps.aggregate import groups, usable
 from workbench.heatmaps.resampling import draw_weights, replicates, units_of
-from workbench.vocabulary import EXPLAINER, IMAGE, MODEL
+from workbench.vocabulary import EXPLAINER, MODEL
 
 
 class Support:
@@ -25,11 +24,10 @@ class Support:
         self.weights = draw_weights(self.units, draws, seed)
         self.models = [str(m) for m in maps[MODEL].values]
         self.names = [str(x) for x in maps[EXPLAINER].values]
-        self.status = maps["status"].transpose(MODEL, EXPLAINER, IMAGE).values if "status" in maps.coords else None
 
     def _images(self, model: int, explainer: int, expression: str) -> npt.NDArray[np.intp]:
         images = np.flatnonzero(self.entered[model] == expression)
-        return images if self.status is None else images[self.status[model, explainer, images] == OK]
+        return usable(self.maps, model, explainer, images, self.normalise)
 
     def of(self, tree: Tree, expression: str, pixels: npt.NDArray[np.bool_]) -> Tree:
         """The tree with the support of each merge, or with the reason why there is none."""

@@ -113,6 +113,16 @@ def blocks(
         yield chosen, (scaled if pixels is None else scaled[:, pixels]), status
 
 
+def usable(
+    maps: xr.DataArray, model: int, explainer: int, images: npt.NDArray[np.intp], normalise: str
+) -> npt.NDArray[np.intp]:
+    """Those of the images whose map enters a mean: status `ok`, by the values too, and on a scale that exists."""
+    found = [
+        chosen[[s == OK for s in status]] for chosen, _, status in blocks(maps, model, explainer, images, normalise)
+    ]
+    return np.concatenate(found) if found else images[:0]
+
+
 def stretch(mean: npt.NDArray[np.float64], domain: npt.NDArray[np.bool_] | None) -> Floats:
     """Min–max of one mean map to [0, 1] inside the domain, 0 outside it; NaN stays, a constant map becomes all NaN."""
     counted = ~np.isnan(mean) if domain is None else domain & ~np.isnan(mean)

@@ -85,8 +85,8 @@ def nothing(ground: Ground, reason: str, area: float = float("nan"), covered: fl
     return Cell(reason, none, none, centre, none, row, area, covered)
 
 
-def measure(ground: Ground, values: npt.NDArray[np.floating[Any]]) -> Cell:
-    """Score one map (y, x) on the domain pixels that it has data for."""
+def measure(ground: Ground, values: npt.NDArray[np.floating[Any]], *, controls: bool = True) -> Cell:
+    """Score one map (y, x) on the domain pixels that it has data for; a map that is a control needs no `controls`."""
     data = ~np.isnan(values)
     cut, counted = ground.cut & data, ground.domain & data
     covered = float(counted.sum() / ground.domain.sum())
@@ -97,26 +97,23 @@ def measure(ground: Ground, values: npt.NDArray[np.floating[Any]]) -> Cell:
     if covered < LEAST_COVERAGE:
         return nothing(ground, f"the map has data for {covered:.0%} of the domain only", covered=covered)
     whole, above = split(ground, values[cut])
-    blob = centre_blob((values.shape[0], values.shape[1]))[cut]
-    equal = threshold(blob, float(above.mean())) if 0 < above.mean() < 1 else above
     inside = counted[cut]
     pixels, foreground, masks = whole[inside].astype(np.float64), above[inside], ground.masks[:, counted]
     area = float(foreground.mean())
     if area in (0.0, 1.0):
         return nothing(ground, f"the foreground is {'empty' if area == 0 else 'the whole domain'}", area, covered)
+    own, centre = _against(ground, masks, pixels, foreground), centre_scores(ground, data)
+    row = np.full(len(masks), np.nan)
+    if not controls:
+        none = dict.fromkeys(ground.scores, row)
+        return Cell("", own, none, centre, none, row, area, covered)
     chance = {
         name: np.array([chance_level(s, pixels, foreground, m) for m in masks]) for name, s in ground.scores.items()
     }
-    return Cell(
-        reason="",
-        own=_against(ground, masks, pixels, foreground),
-        chance=chance,
-        centre=centre_scores(ground, data),
-        centre_equal_area=_against(ground, masks, blob[inside], equal[inside]),
-        chance_face=_chance_face(ground, pixels, foreground, masks, counted),
-        area=area,
-        covered=covered,
-    )
+    blob = centre_blob((values.shape[0], values.shape[1]))[cut]
+    equal = _against(ground, masks, blob[inside], threshold(blob, float(above.mean()))[inside])
+    face = _chance_face(ground, pixels, foreground, masks, counted)
+    return Cell("", own, chance, centre, equal, face, area, covered)
 
 
 def _chance_face(ground: Ground, values: Row, foreground: Pixels, masks: Pixels, counted: Pixels) -> Row:

@@ -48,7 +48,7 @@ def chance_level(score: Score, values: Values, foreground: Pixels, mask: Pixels,
     of smooth maps is wider than that of shuffled ones.
     """
     if score.chance is not None:
-        return score.chance(float(foreground.mean()), float(mask.mean()))
+        return score.chance(np.count_nonzero(foreground) / mask.size, np.count_nonzero(mask) / mask.size)
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(SHUFFLES):

@@ -12,7 +12,7 @@ import xarray as xr
 from workbench.canonical import load_frame
 from workbench.errors import FrameMismatchError, UsageError, WorkbenchError
 from workbench.heatmaps import check, global_heatmaps
-from workbench.heatmaps.aggregate import groups
+from workbench.heatmaps.aggregate import groups, usable
 from workbench.heatmaps.arithmetic import share
 from workbench.heatmaps.resampling import describe, draw_weights, units_of
 from workbench.masks import MaskSet
@@ -20,7 +20,7 @@ from workbench.scores.cell import Ground
 from workbench.scores.intervals import DRAWS, intervals_of
 from workbench.scores.registry import SCORES
 from workbench.scores.table import NO_REPLICATES, Table
-from workbench.vocabulary import EXPLAINER, IMAGE, MODEL, X, Y
+from workbench.vocabulary import IMAGE, X, Y
 
 DEFAULT_SCORES: Final = ("iou", "precision", "recall", "f1", "correlation")
 CAUTION: Final = (
@@ -149,12 +149,9 @@ def _domain_name(domain: str | npt.ArrayLike | None, masks: MaskSet) -> str:
 def _add_intervals(table: Table, maps: xr.DataArray, by: str, normalise: str, draws: int, seed: int) -> None:
     units, entered = units_of(maps), groups(maps, by)
     weights = draw_weights(units, draws, seed)
-    status = maps["status"].transpose(MODEL, EXPLAINER, IMAGE).values if "status" in maps.coords else None
     for m, x, e in np.ndindex(table.shape):
         at = (m, table.methods[x], e)
-        images = np.flatnonzero(entered[m] == table.expressions[e])
-        if status is not None:
-            images = images[status[m, table.methods[x], images] == "ok"]
+        images = usable(maps, m, table.methods[x], np.flatnonzero(entered[m] == table.expressions[e]), normalise)
         named = {s for s in units.subject[images] if s}
         table.who[m, x, e] = describe(len(images), len(named))
         table.n_subjects[m, x, e] = len(named) if any(units.subject) else np.nan

@@ -115,7 +115,7 @@ def caution(scored: pd.DataFrame, masks: int, table: xr.Dataset) -> str:
     if not len(scored):
         return "No map could be scored."
     iou, chance = scored["iou"].mean(), scored["chance_iou"].mean()
-    parts = [f"mean IoU {iou:.3f} against {chance:.3f} by chance"]
+    parts = [f"Mean IoU {iou:.3f} against {chance:.3f} by chance"]
     face = scored["chance_iou_face"].mean()
     if np.isfinite(face) and abs(face - chance) > 5e-4:
         parts.append(f"{face:.3f} by chance inside the face")
@@ -129,4 +129,4 @@ def caution(scored: pd.DataFrame, masks: int, table: xr.Dataset) -> str:
             parts.append(f"{value:.3f} {words}")
     first = int((scored["rank_of_own_mask"] == 1).sum())
     parts.append(f"own mask first in {first} of {len(scored)} ({len(scored) / masks:.0f} expected by chance)")
-    return "; ".join(parts).capitalize().replace("iou", "IoU") + ". " + str(table.attrs.get("caution", ""))
+    return "; ".join(parts) + ". " + str(table.attrs.get("caution", ""))

@@ -35,6 +35,7 @@ class Table:
     def __init__(self, heat: xr.DataArray, masks: MaskSet, ground: Ground) -> None:
         self.heat, self.masks, self.ground = heat, masks, ground
         self.by_expression = masks.dimension == EXPRESSION
+        self.names = masks.names
         self.models = [str(m) for m in heat[MODEL].values]
         self.all_explainers = [str(x) for x in heat[EXPLAINER].values]
         self.methods = [x for x, role in enumerate(roles(heat)) if role != "control"]
@@ -57,7 +58,7 @@ class Table:
         values = np.asarray(self.heat.isel({MODEL: m, EXPLAINER: x, EXPRESSION: e}).values, dtype=np.float32)
         if not self.columns(e) and not np.isnan(values).all():
             return nothing(self.ground, f"{self.masks.name!r} has no mask for {self.expressions[e]}")
-        cell = measure(self.ground, values)
+        cell = measure(self.ground, values, controls=x in self.methods)
         if cell.reason == "there is no map":
             return nothing(self.ground, self._why_empty(m, x, e))
         return cell
@@ -84,8 +85,8 @@ class Table:
     def columns(self, e: int) -> list[int]:
         """The masks that count as own for an expression: its own one, or each of a set of AUs or regions."""
         if not self.by_expression:
-            return list(range(len(self.masks.names)))
-        return [k for k, name in enumerate(self.masks.names) if name == self.expressions[e]]
+            return list(range(len(self.names)))
+        return [k for k, name in enumerate(self.names) if name == self.expressions[e]]
 
     def _fill(self, value: Callable[[Key, int], float]) -> Column:
         """(dimensions, values) over (model, explainer, expression[, own mask]) of a number for a cell and a mask."""
@@ -105,7 +106,7 @@ class Table:
 
     @property
     def _slots(self) -> int:
-        return 1 if self.by_expression else len(self.masks.names)
+        return 1 if self.by_expression else len(self.names)
 
     def _column(self, values: npt.NDArray[Any]) -> Column:
         if self.by_expression:
@@ -184,10 +185,10 @@ class Table:
             MODEL: self.models,
             EXPLAINER: self.explainers,
             EXPRESSION: self.expressions,
-            MASK: self.masks.names,
+            MASK: self.names,
         }
         if not self.by_expression:
-            coords[self.masks.dimension] = self.masks.names
+            coords[self.masks.dimension] = self.names
         return xr.Dataset(data, coords=coords, attrs={**attrs, "reasons": json.dumps(reasons)})
 
     def _count(self) -> npt.NDArray[np.float64]:
@@ -205,7 +206,7 @@ class Table:
         if self.cells[at].reason:
             return self.cells[at].reason
         if k is not None and not (self.ground.masks[k] & self.ground.domain).any():
-            return f"the mask {self.masks.names[k]!r} is empty in the domain"
+            return f"the mask {self.names[k]!r} is empty in the domain"
         return ""
 
     def _verdict(self, at: Key, k: int | None) -> str:
@@ -215,7 +216,7 @@ class Table:
         cell, here = self.cells[at], (at[0], self.methods.index(at[1]), at[2])
         return verdict(
             value=cell.own["iou"][k], chance=cell.chance["iou"][k], centre=cell.centre["iou"][k],
-            other=_others(cell.own["iou"], k), rank=_rank(cell.own["iou"], k), masks=len(self.masks.names),
+            other=_others(cell.own["iou"], k), rank=_rank(cell.own["iou"], k), masks=len(self.names),
             low=self._end(at, k, "iou", 0), high=self._end(at, k, "iou", 1),
             interval_reason=str(self.interval_reason[here]), who=str(self.who[here]),
         )  # fmt: skip
