@@ -46,8 +46,9 @@ def run(path: Path, timeout: int = 120) -> float:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run what the command line names and say how long each took."""
     parser = argparse.ArgumentParser(description="Run the notebooks again and save their outputs in place.")
-    parser.add_argument("notebooks", nargs="*", type=Path, help="notebook files; all of this folder where none is named")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="notebook files; all of this folder without one")
     for path in parser.parse_args(argv).notebooks or sorted(HERE.glob("*.ipynb")):
         sys.stderr.write(f"{path.name}: {run(path.resolve()):.0f} s\n")
     return 0
