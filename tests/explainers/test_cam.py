@@ -35,7 +35,11 @@ def test_eigen_cam_by_hand():
     activations = torch.tensor([[[[3.0, 0.0]], [[4.0, 0.0]]]])
     found = EXPLAINERS["eigen_cam"].value.method(activations, G, None)
     assert found[0, 0].tolist() == pytest.approx([5.0, 0.0])
-    places = torch.randn(1, 3, 4, 5, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("channels", [3, 30])  # fewer and more than there are places
+def test_eigen_cam_is_the_first_component_of_a_singular_value_decomposition(channels):
+    places = torch.randn(1, channels, 4, 5, generator=torch.Generator().manual_seed(1))
     left, values, _ = torch.linalg.svd(places[0].flatten(1).T)
     expected = left[:, 0] * values[0]
     found = EXPLAINERS["eigen_cam"].value.method(places, None, None).flatten()

@@ -115,8 +115,12 @@ def eigen_cam(activations: torch.Tensor, gradients: torch.Tensor, scores: torch.
     """The layer's first principal component, uncentred; knows no class, and its sign is chosen to sum positive."""
     import torch
 
-    places = activations.flatten(2).transpose(1, 2).double()  # (N, hw, C); its small Gram matrix is enough
-    _, vectors = torch.linalg.eigh(places.transpose(1, 2) @ places)
-    projected = (places @ vectors[:, :, -1:])[:, :, 0]
+    places = activations.flatten(2).transpose(1, 2).double()  # (N, hw, C); the smaller of its Gram matrices is enough
+    if places.shape[1] <= places.shape[2]:
+        values, vectors = torch.linalg.eigh(places @ places.transpose(1, 2))
+        projected = vectors[:, :, -1] * values[:, -1:].clamp(min=0).sqrt()
+    else:
+        _, vectors = torch.linalg.eigh(places.transpose(1, 2) @ places)
+        projected = (places @ vectors[:, :, -1:])[:, :, 0]
     projected = projected * torch.where(projected.sum(1, keepdim=True) < 0, -1.0, 1.0)
     return projected.reshape(len(activations), *activations.shape[2:])

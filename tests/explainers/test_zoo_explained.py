@@ -1,0 +1,34 @@
+"""The real networks under every explainer, on the astronaut's smile."""
+
+import numpy as np
+import pytest
+
+from workbench.explainers import EXPLAINERS, run
+
+QUICK = {"lime": {"samples": 100}, "rise": {"samples": 100}, "integrated_gradients": {"steps": 10}}
+ZOO = ["fer-mini-xception", "fer-big-xception", "fer-simple-cnn", "facemood"]
+
+
+@pytest.fixture(scope="module")
+def smile():
+    """A crop (1, 150, 150, 3) of a public-domain portrait; the mouth lies near (0.60, 0.50) of it."""
+    from skimage.data import astronaut
+
+    return astronaut()[None, 55:205, 148:298].copy()
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize("name", ZOO)
+def test_every_explainer_works_on_the_zoo(name, smile):
+    from workbench.classifiers import load_classifier
+
+    classifier = load_classifier(name)
+    happy = classifier.labels.index("happiness")
+    assert classifier.probabilities(smile).argmax() == happy
+    found = run(classifier, smile, EXPLAINERS.names(), [happy], options=QUICK, progress=False)
+    assert {key: maps.status for key, maps in found.items()} == {key: ["ok"] for key in found}
+    drop = found["occlusion"].values[0]
+    height, width = drop.shape
+    place = np.array(np.unravel_index(drop.argmax(), drop.shape)) / (height, width)
+    assert place[0] > 0.45  # the lower half: a smile is read from the mouth, whatever the network
+    assert 0.2 < place[1] < 0.8
