@@ -33,7 +33,7 @@ def test_agreement_says_what_beats_the_maps(drawn) -> None:  # type: ignore[no-u
     table["other_masks_iou"] = table["iou"] - 0.1
     table["centre_iou_equal_area"] = table["iou"] - 0.2
     said = " ".join(s.text for s in belief.agreement(table, "drawn"))
-    assert "The own mask is .10 above the other masks" in said
+    assert "The own mask is .10 above the other masks: with these faces that cannot be told from chance" in said
     assert "blob in the middle" not in said
     assert "guessing among six masks would give about 5" in said  # 30 maps / 6
 

@@ -74,8 +74,11 @@ def cells(table: xr.Dataset) -> list[Sentence]:
     return [Sentence(text, "caution" if few or gone else "plain")]
 
 
-def agreement(table: xr.Dataset, masks: str) -> list[Sentence]:
-    """Mean IoU beside chance, the other masks and the blob, and what follows from it."""
+def agreement(table: xr.Dataset, masks: str, *, testable: bool = False) -> list[Sentence]:
+    """Mean IoU beside chance, the other masks and the blob, and what follows from it.
+
+    `testable` says whether differences could be significant at all (see `significance`).
+    """
     own = table["iou"]
     mapped = np.isfinite(own.values)
     if not mapped.any():
@@ -99,7 +102,8 @@ def agreement(table: xr.Dataset, masks: str) -> list[Sentence]:
             "the other expressions' masks: on this evidence the networks do not look where the experts say for that "
             "expression in particular.", "caution"))
     else:
-        out.append(Sentence(f"The own mask is {number(gap)} above the other masks: some specificity, before any test."))
+        so = "a hint of specificity, untested" if testable else "with these faces that cannot be told from chance"
+        out.append(Sentence(f"The own mask is {number(gap)} above the other masks: {so}."))
     blob = means["centre_iou_equal_area"]
     if np.isfinite(blob) and blob >= means["iou"] - ABOUT_THE_SAME:
         out.append(Sentence(

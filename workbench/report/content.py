@@ -102,17 +102,20 @@ def _beliefs(s: Sources) -> list[belief.Sentence]:
         out = [belief.Sentence("These heatmaps were aggregated elsewhere: without per-image maps no interval can be "
                                "computed and no number on this page can be called significant.", "caution")]
     if main:
-        out += belief.agreement(main[1], main[0]) + belief.cells(main[1]) + belief.controls(main[1])
+        out += belief.agreement(main[1], main[0], testable=out[0].weight != "caution")
+        out += belief.cells(main[1]) + belief.controls(main[1])
     return out + belief.unrecognised(s.answers)
 
 
 def _overview(s: Sources) -> dict[str, Any] | None:
     main = _main_table(s)
-    if main is None:
-        return None
-    rows = [(str(e), belief.shares(main[1], str(e))) for e in main[1]["explainer"].values]
-    return {"masks": main[0], "rows": rows, "count": int(main[1].sizes.get("mask", 6)),
-            "cells": main[1].sizes["model"] * main[1].sizes["expression"]}
+    return None if main is None else _shares(*main)
+
+
+def _shares(masks: str, table: xr.Dataset) -> dict[str, Any]:
+    """The overview of one mask set: a row an explainer."""
+    rows = [(str(e), belief.shares(table, str(e))) for e in table["explainer"].values]
+    return {"masks": masks, "rows": rows, "count": int(table.sizes.get("mask", 6))}
 
 
 def _faces(s: Sources) -> dict[str, Any]:
@@ -193,7 +196,7 @@ def _overlays(s: Sources) -> list[dict[str, Any]]:
 
 
 def _chosen(s: Sources) -> list[str]:
-    """The faces shown: those on which most explainers ran, in order."""
+    """The faces shown: those on which most explainers ran, labelled ones first among equals, in their order."""
     names = s.maps["image"].values.astype(str)
     if len(names) <= s.overlays:
         return [str(n) for n in names]
@@ -201,7 +204,8 @@ def _chosen(s: Sources) -> list[str]:
         else np.zeros(len(names))
     if s.faces is not None:
         done = np.where(np.isin(names, s.faces.names), done, -1)
-    chosen = sorted(np.argsort(-done, kind="stable")[: s.overlays])
+    labelled = s.maps["label"].values.astype(str) != "" if "label" in s.maps.coords else np.zeros(len(names), bool)
+    chosen = sorted(np.lexsort((~labelled, -done))[: s.overlays])
     return [str(names[i]) for i in chosen]
 
 
@@ -270,7 +274,8 @@ def _scores(s: Sources) -> list[dict[str, Any]]:
                            for score in SCORES if score in table and table[score].ndim == 3],
             })
         mask_set = next((m for m in s.masks if m.name == name), None)
-        out.append({"masks": name, "rows": rows, "notes": str(table.attrs.get("caution", "")),
+        overview = _shares(name, table) if table["iou"].ndim == 3 and place > 0 else None
+        out.append({"masks": name, "rows": rows, "overview": overview, "notes": str(table.attrs.get("caution", "")),
                     "dimension": mask_set.dimension if mask_set is not None else "expression"})
     return out
 
@@ -306,8 +311,13 @@ def _explainers(s: Sources) -> list[dict[str, Any]]:
         summary, reference = _registered(name)
         count, total = _coverage(s.maps, name)
         out.append({"name": name, "control": name not in chosen, "summary": summary, "reference": reference,
-                    "options": json.dumps(options.get(name, {}), sort_keys=True), "count": count, "total": total})
+                    "options": _in_words(options.get(name, {})), "count": count, "total": total})
     return out
+
+
+def _in_words(options: dict[str, Any]) -> str:
+    """`samples 1000, fill black`; an option left empty is not named."""
+    return ", ".join(f"{readable(k)} {v}" for k, v in sorted(options.items()) if v not in ("", None)) or "none"
 
 
 def _registered(name: str) -> tuple[str, str]:

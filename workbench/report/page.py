@@ -113,9 +113,9 @@ def _write_maps(maps: xr.DataArray, heat: xr.DataArray, folder: Path) -> None:
 
 
 def _three_digits(values: np.ndarray) -> np.ndarray:
-    """float32 values with the 12 lowest bits of the mantissa rounded away (relative error below 2.5e-4); NaN stays."""
+    """float32 values with the 14 lowest bits of the mantissa rounded away (relative error below 1e-3); NaN stays."""
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    rounded = (bits + np.uint32(0x7FF) + ((bits >> np.uint32(12)) & np.uint32(1))) & np.uint32(0xFFFFF000)
+    rounded = (bits + np.uint32(0x1FFF) + ((bits >> np.uint32(14)) & np.uint32(1))) & np.uint32(0xFFFFC000)
     return np.where(np.isfinite(values), rounded.view(np.float32), values).astype(np.float32)
 
 

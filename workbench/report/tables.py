@@ -106,10 +106,19 @@ def _missing(row: dict[str, Any], variable: str, reasons: dict[str, str], letter
     own = str(row["reason"]) if "reason" in row else ""
     if not own and variable.startswith("low_") and "interval_reason" in row:
         own = str(row["interval_reason"])
-    reason = own or reasons.get(variable, "") or "no value"
+    control = variable.startswith(("random_weights_", "edge_map_"))
+    reason = own or reasons.get(variable, "") or ("this control has no usable map here" if control else "no value")
     count = len(letters)
-    letter = letters.setdefault(reason, chr(97 + count % 26) * (1 + count // 26))
+    letter = letters.setdefault(_short(reason), chr(97 + count % 26) * (1 + count // 26))
     return Cell("–", reason, letter, "missing")
+
+
+def _short(reason: str) -> str:
+    """A reason without the counts of its cell, so that cells with the same one share a letter."""
+    if reason.startswith("too few to resample"):
+        least = reason.rpartition("; ")[2].rstrip(")") if ";" in reason else ""
+        return f"too few to resample{f' ({least})' if least else ''}"
+    return reason
 
 
 def tidy(tables: dict[str, xr.Dataset]) -> pd.DataFrame:
