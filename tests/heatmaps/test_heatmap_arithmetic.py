@@ -9,7 +9,7 @@ from skimage.filters import threshold_otsu
 
 from workbench.errors import UnknownNameError, UsageError
 from workbench.heatmaps import grey, normalise, otsu, threshold
-from workbench.heatmaps.arithmetic import share
+from workbench.heatmaps.arithmetic import eight_bit, share
 
 SIGNED = np.array([[-2.0, 0.0], [1.0, 4.0]])
 
@@ -106,6 +106,22 @@ def test_otsu_foreground_is_strictly_above_the_threshold():
     image = np.array([[0, 0, 100, 255]], dtype=np.uint8)
     cut = otsu(image)
     assert threshold(image.astype(float)).tolist() == (image > cut).tolist()
+
+
+@given(arrays(np.uint8, (6, 7), elements=st.integers(20, 90)))
+def test_an_8_bit_map_that_does_not_span_the_range_keeps_its_histogram(image):
+    if image.min() == image.max():
+        return
+    assert (eight_bit(image.astype(np.float32)) == image).all()
+    assert (threshold(image) == (image > otsu(image))).all()
+
+
+@pytest.mark.parametrize(
+    "values", [[0.0, 1.0, 0.0, 1.0], [0.5, 2.0, 3.0, 9.0], [0.0, 2.0, 300.0, 9.0], [-1.0, 2.0, 3.0, 4.0]]
+)
+def test_other_maps_are_stretched_to_8_bits(values):
+    assert (eight_bit(np.array([values])) == grey(np.array([values]))).all()
+    assert eight_bit(np.array([values])).max() == 255
 
 
 def test_an_area_threshold_takes_exactly_the_brightest_share():

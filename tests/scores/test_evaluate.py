@@ -8,6 +8,7 @@ import xarray as xr
 
 from workbench.errors import FrameMismatchError, UnknownNameError, UsageError
 from workbench.heatmaps import otsu, save
+from workbench.masks import MaskSet
 from workbench.scores import SCORES, evaluate, score, tidy
 from workbench.scores.centre import centre_blob
 from workbench.scores.evaluate import DEFAULT_SCORES
@@ -255,3 +256,20 @@ def test_maps_of_single_images_are_aggregated_first(noisy_maps, toy_masks, tmp_p
     assert json.loads(table.attrs["reasons"])["low_iou"] == "intervals=False"
     assert str(at(table, "anger").reason.item()) == "no image enters this expression"
     assert save(noisy_maps, tmp_path / "maps.nc").exists()
+
+
+def test_the_threshold_is_set_on_the_masks_domain_and_counted_on_the_given_one(toy_masks, heat_of, box_of):
+    """Otsu on the whole grid parts 9 from the rest; on the left half alone it would part 4 from 0."""
+    values = np.where(box_of(0, 3, 6, 3) > 0, 9.0, 4 * box_of(0, 0, 3, 3))
+    values[0, 0] = 9
+    left = box_of(0, 0, 6, 3) > 0
+    cell = at(evaluate(heat_of({"sadness": values}), toy_masks, domain=left), "sadness")
+    assert float(cell.area) == pytest.approx(1 / 18)
+    domain = xr.DataArray(left, dims=("y", "x"))
+    masks = MaskSet("narrow", toy_masks.maps.sel(expression=["anger", "fear", "sadness"]) * left, "image", domain)
+    own = at(evaluate(heat_of({"sadness": values}), masks), "sadness")
+    assert float(own.area) == pytest.approx(9 / 18), (
+        "the masks' own domain is the left half: the threshold is set there"
+    )
+    wide = at(evaluate(heat_of({"sadness": values}), masks, domain="canvas"), "sadness")
+    assert float(wide.area) == pytest.approx(19 / 36), "set on a domain that reaches further"

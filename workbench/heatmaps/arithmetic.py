@@ -80,6 +80,18 @@ def grey(values: npt.ArrayLike, domain: npt.ArrayLike | None = None) -> GreyArra
     return np.where(np.isnan(scaled), 0, scaled).astype(np.uint8)
 
 
+def eight_bit(values: FloatArray, domain: npt.ArrayLike | None = None) -> GreyArray:
+    """The map that Otsu's threshold is set on: an 8-bit map as it is, any other as `grey` makes it.
+
+    Whole numbers from 0 to 255 with something above 1 are an 8-bit map: a PNG that does not span the range keeps its
+    own histogram.
+    """
+    counted = values[inside(values, domain)]
+    if counted.size and counted.min() >= 0 and 1 < counted.max() <= 255 and (counted == np.rint(counted)).all():
+        return np.where(np.isnan(values), 0, np.clip(values, 0, 255)).astype(np.uint8)
+    return grey(values, domain)
+
+
 def otsu(grey_uint8: npt.ArrayLike, domain: npt.ArrayLike | None = None) -> int:
     """Otsu's threshold of an 8-bit map; the foreground is `value > threshold`.
 
@@ -124,7 +136,7 @@ def share(how: str | float) -> float | None:
 def threshold(values: npt.ArrayLike, how: str | float = "otsu", domain: npt.ArrayLike | None = None) -> BoolArray:
     """Foreground of one map (y, x): a boolean array, False outside the domain and where there is no data.
 
-    `otsu`: the 8-bit grey map above Otsu's threshold. A share of the domain, such as 0.25: the largest set of
+    `otsu`: the 8-bit map (`eight_bit`) above Otsu's threshold. A share of the domain, such as 0.25: the largest set of
     brightest pixels that does not exceed it (pixels of one value stay together; the brightest value always counts).
     A constant map has no foreground.
     """
@@ -135,7 +147,7 @@ def threshold(values: npt.ArrayLike, how: str | float = "otsu", domain: npt.Arra
     if pixels.size == 0 or not np.isfinite(pixels).all() or not pixels.max() > pixels.min():
         return np.zeros(v.shape, dtype=bool)
     if area is None:
-        g = grey(v, counted)
+        g = eight_bit(v, counted)
         return counted & (g > otsu(g, counted))
     wanted = round(area * pixels.size)
     if wanted >= pixels.size:

@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from workbench.heatmaps import grey, otsu, threshold
+from workbench.heatmaps import otsu, threshold
+from workbench.heatmaps.arithmetic import eight_bit
 from workbench.heatmaps.checks import OK, status_of
 from workbench.scores.centre import centre_blob
 from workbench.scores.chance import chance_level
@@ -60,7 +61,7 @@ def _against(ground: Ground, masks: Pixels, values: npt.NDArray[Any], foreground
 
 def split(ground: Ground, row: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], Pixels]:
     """8-bit grey and foreground of a map's pixels in a row, those that the threshold is set on."""
-    pixels = grey(row)
+    pixels = eight_bit(row)
     if ground.rule == "otsu":
         return pixels, pixels > otsu(pixels)
     return pixels, threshold(np.asarray(row, dtype=np.float64), ground.rule)
