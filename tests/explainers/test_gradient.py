@@ -76,6 +76,6 @@ def test_a_non_finite_map_is_named(toy, crops):
     module = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     module[0].weight.data[1] = float("nan")
     found = run(toy(module, "0"), crops, ["saliency", "lime"], [0, 1, 0, 1], progress=False,
-                options={"lime": {"samples": 20}})  # fmt: skip
+                options={"lime": {"samples": 20, "space": "logit"}})  # fmt: skip
     assert found["saliency"].status == ["non-finite"] * 4  # 0 · NaN on the way down
     assert found["lime"].status == ["ok", "non-finite"] * 2
