@@ -35,7 +35,7 @@ class Units:
         named = {s for s in self.subject[images] if s}
         units = len(set(self.of[images].tolist()))
         if n < MINIMUM_UNITS or units < MINIMUM_UNITS:
-            return f"too few to resample ({describe(n, len(named))}; at least {MINIMUM_UNITS} are needed)"
+            return f"too few to resample ({describe(n, len(named))}; at least {MINIMUM_UNITS} {self.kind}s are needed)"
         return ""
 
 
