@@ -18,8 +18,6 @@ from workbench.vocabulary import EXPRESSIONS
 if TYPE_CHECKING:
     from workbench.faces.faceset import FaceSet
 
-_TABLE = ("name", "label", "subject", "source", "sha256")
-
 
 def to_canonical(native: NativeMaps, faces: FaceSet, frame: str = "mediapipe478") -> np.ndarray:
     """Native maps of the first n faces → (n, height, width) float32 on the canonical face, NaN where not computed."""
@@ -89,7 +87,8 @@ def assemble(
         "explained": (("model", "image"), [predictions[model].explained for model in models]),
         **{f"probability_{c}": (("model", "image"), probability[..., k]) for k, c in enumerate(classes)},
         **{name: ("image", table[name].astype(str).to_numpy(str)) for name in ("label", "subject", "sha256")},
-        **{f"group_{c}": ("image", table[c].astype(str).to_numpy(str)) for c in table.columns if c not in _TABLE},
+        "domain": (("y", "x"), load_frame(frame).domain),
+        **{f"group_{c}": ("image", table[c].astype(str).to_numpy(str)) for c in faces.groups},
     }  # fmt: skip
     other = [name for name, given in options.items() if given.get("space") == "probability"]
     attrs = {
