@@ -119,6 +119,17 @@ def test_the_outline_bounds_the_highest_share_that_is_positive(explorer, maps, s
     assert bounded.mean() == pytest.approx(min(share, positive), abs=2e-4)
 
 
+def test_a_flat_patch_is_outlined_whole_or_not_at_all_whatever_its_rounding(explorer, maps):
+    domain = wb.load_frame().domain
+    heat = maps.sel(model="net-a", image="drawn-1", explainer="lime").copy(deep=True)
+    noise = np.random.default_rng(0).normal(0, 1e-6, heat.shape)
+    left = np.broadcast_to(np.arange(heat.sizes["x"]) < 40, heat.shape)  # 5 % of the face, then all of it
+    heat.values[:] = np.where(left, 1.0, 0.6) + noise
+    level = explorer._view._level(replace(explorer.setting, threshold=0.2), heat, None)
+    assert 0.6 + 1e-4 < level < 1 - 1e-4
+    assert left[domain].mean() < 0.2
+
+
 def test_no_threshold_no_outline(explorer):
     figure = explorer._view.panels(replace(explorer.setting, threshold=0.0))["grad_cam"]
     assert figure.axes[0].lines == [] or len(figure.axes[0].lines) == 0
