@@ -30,7 +30,7 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     return svg.replace("<svg ", f'<svg role="img" aria-label="{_attribute(description)}" ', 1)
 
 
-def png(figure: Figure, dots_per_inch: int = 125) -> bytes:
+def png(figure: Figure, dots_per_inch: int = 100) -> bytes:
     """PNG bytes on a clear ground; the ink is a grey that reads on white and on near-black."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dots_per_inch, transparent=True, metadata={"Software": None})
