@@ -34,11 +34,12 @@ MOVES = [
 
 
 def drawing(page, revision):
-    """SHA-256 of what is drawn (pictures and lines, no words) once that revision is on the page."""
+    """SHA-256 of the overlays (pictures and lines; no words, no bars) once that revision is on the page."""
     shown = page.locator(f".facs-explorer[data-revision='{revision}']")
     shown.wait_for()
     marks = shown.evaluate(
-        "node => [...node.querySelectorAll('svg image, svg path')].map(mark => mark.outerHTML).join('\\n')"
+        """node => [...node.querySelectorAll('figure:not(:last-child) :is(image, path)')]
+            .map(mark => mark.outerHTML).join('\\n')"""
     )
     assert marks.count("<image") >= 2  # the face and its colour bar
     return hashlib.sha256(marks.encode()).hexdigest()
