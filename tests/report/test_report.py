@@ -137,7 +137,9 @@ def test_numbers_survive_in_netcdf(page: Path, given: dict) -> None:
     kept.close()
     maps = load(page.with_name("maps.nc"))
     np.testing.assert_allclose(maps.values, given["maps"].values, rtol=1e-3)
-    assert load(page.with_name("heatmaps.nc")).sizes["expression"] == 6
+    heat = load(page.with_name("heatmaps.nc"))
+    np.testing.assert_allclose(heat.values, given["analysis"].heat.values, rtol=4e-5)
+    assert "five significant digits" in heat.attrs["precision"]
 
 
 def test_predictions_csv_has_every_face_network_and_class(page: Path, given: dict) -> None:

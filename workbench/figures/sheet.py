@@ -60,8 +60,10 @@ class Sheet:
         """Polylines (K, 2) x, y in pixels of an array of `size` (height, width); pixel (0, 0) is centred on 0, 0."""
         x, y = self.corner(row, column)
         across, down = self.tile[0] / size[1], self.tile[1] / size[0]
-        for line in lines:
-            self.axes.plot(x + (line[:, 0] + 0.5) * across, y + (line[:, 1] + 0.5) * down,
+        pieces = [np.vstack([line, [[np.nan, np.nan]]]) for line in lines]
+        if pieces:  # one artist for all of them: a page holds thousands
+            joined = np.vstack(pieces)[:-1]
+            self.axes.plot(x + (joined[:, 0] + 0.5) * across, y + (joined[:, 1] + 0.5) * down,
                            solid_joinstyle="round", **options)
 
     def caption(self, row: int, column: int, text: str, line: int = 0, **options: Any) -> None:

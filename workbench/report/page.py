@@ -105,18 +105,20 @@ def _write_tables(tables: Mapping[str, xr.Dataset], path: Path) -> None:
 def _write_maps(maps: xr.DataArray, heat: xr.DataArray, folder: Path) -> None:
     from workbench.heatmaps import save
 
-    save(heat, folder / "heatmaps.nc")
+    save(_rounded(heat, 9, "five"), folder / "heatmaps.nc")
     if "image" in maps.dims:
-        rounded = maps.copy(data=_three_digits(maps.values))
-        rounded.attrs["precision"] = "values rounded to three significant digits to keep this file small"
-        save(rounded, folder / "maps.nc")
+        save(_rounded(maps, 14, "three"), folder / "maps.nc")
 
 
-def _three_digits(values: np.ndarray) -> np.ndarray:
-    """float32 values with the 14 lowest bits of the mantissa rounded away (relative error below 1e-3); NaN stays."""
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    rounded = (bits + np.uint32(0x1FFF) + ((bits >> np.uint32(14)) & np.uint32(1))) & np.uint32(0xFFFFC000)
-    return np.where(np.isfinite(values), rounded.view(np.float32), values).astype(np.float32)
+def _rounded(maps: xr.DataArray, bits: int, digits: str) -> xr.DataArray:
+    """float32 maps with that many of the mantissa's 23 bits rounded away, so that they compress; NaN stays."""
+    values = np.ascontiguousarray(maps.values, np.float32)
+    whole, drop = values.view(np.uint32), np.uint32(bits)
+    half = np.uint32((1 << (bits - 1)) - 1) + ((whole >> drop) & np.uint32(1))
+    near = ((whole + half) >> drop << drop).view(np.float32)
+    out = maps.copy(data=np.where(np.isfinite(values), near, values).astype(np.float32))
+    out.attrs["precision"] = f"values rounded to {digits} significant digits, to keep this file small"
+    return out
 
 
 def _render(values: dict[str, Any]) -> str:

@@ -13,6 +13,8 @@ from PIL import Image, features
 from workbench.figures import theme
 
 _PNG = re.compile(r"data:image/png;base64,\s*([A-Za-z0-9+/=\s]+)")
+_PATH = re.compile(r'\bd="([^"]+)"')
+_DIGITS = re.compile(r"(\.\d\d)\d+")
 _FONT = re.compile(r"(font: (?:[a-z]+ )?(?:\d+ )?[\d.]+px )[^;\"]+")
 
 
@@ -34,6 +36,8 @@ def inline(figure: Figure, name: str, description: str, *, quality: int = 82, le
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.S)
     text = re.sub(r"<defs>\s*<style type=\"text/css\">.*?</style>\s*</defs>", "", text, flags=re.S)
     text = _PNG.sub(lambda found: recoded(base64.b64decode(found.group(1)), quality), text)
+    text = text.replace("image-rendering:crisp-edges;image-rendering:pixelated", "")  # browsers smooth what they scale
+    text = _PATH.sub(lambda found: 'd="' + _DIGITS.sub(r"\1", found.group(1)) + '"', text)  # hundredths of a point
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
     text = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{name}-\2"', text)
