@@ -175,7 +175,7 @@ def test_overlay_grid_says_answer_probability_and_label_in_words(study: dict) ->
     figure = figures.overlay_grid(maps, study["faces"], "net-b", images=["face-00", "face-06"])
     said = [" ".join(t.split()) for t in words(figure)]
     p = said_probability(maps)[1, 0]
-    assert f"says {maps['predicted'].values[1, 0]} ({theme.number(p)}); labelled anger" in said
+    assert f"says {maps['predicted'].values[1, 0]} ({theme.number(p)}) labelled anger" in said
     assert any(t.endswith("no label") for t in said)
     assert "not computed" in said
     assert "photograph" in said

@@ -81,7 +81,7 @@ def _verdict(face: xr.DataArray, probability: float) -> str:
     if np.isfinite(probability):
         text += f" ({theme.number(float(probability))})"
     label = str(face["label"].values) if "label" in face.coords else ""
-    return f"{text}; labelled {label}" if label else f"{text}; no label"
+    return f"{text}\nlabelled {label}" if label else f"{text}\nno label"
 
 
 def _on_photograph(faces: FaceSet, name: str, values: np.ndarray, frame: CanonicalFace,

@@ -89,8 +89,8 @@ class Sheet:
         self.axes.text(self.left - 8, y - (7 if note else 0), name, ha="right", va="bottom" if note else "center",
                        fontsize=theme.SIZE, color=theme.INK)
         if note:
-            self.axes.text(self.left - 8, y - 3, textwrap.fill(note, characters), ha="right", va="top",
-                           fontsize=theme.SMALL, color=theme.INK)
+            wrapped = "\n".join(textwrap.fill(line, characters + 3) for line in note.split("\n"))
+            self.axes.text(self.left - 8, y - 3, wrapped, ha="right", va="top", fontsize=theme.SMALL, color=theme.INK)
 
     def column_name(self, column: int, text: str) -> None:
         """The name of a column, above the first row."""

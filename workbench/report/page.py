@@ -112,11 +112,13 @@ def _write_maps(maps: xr.DataArray, heat: xr.DataArray, folder: Path) -> None:
 
 def _rounded(maps: xr.DataArray, bits: int, digits: str) -> xr.DataArray:
     """float32 maps with that many of the mantissa's 23 bits rounded away, so that they compress; NaN stays."""
-    values = np.ascontiguousarray(maps.values, np.float32)
-    whole, drop = values.view(np.uint32), np.uint32(bits)
-    half = np.uint32((1 << (bits - 1)) - 1) + ((whole >> drop) & np.uint32(1))
-    near = ((whole + half) >> drop << drop).view(np.float32)
-    out = maps.copy(data=np.where(np.isfinite(values), near, values).astype(np.float32))
+    drop, half = np.uint32(bits), np.uint32((1 << (bits - 1)) - 1)
+    data = np.array(maps.values, np.float32, order="C")
+    for part in data:  # one network at a time: the whole may be half a gigabyte
+        whole = part.view(np.uint32)
+        near = ((whole + half + ((whole >> drop) & np.uint32(1))) >> drop << drop).view(np.float32)
+        np.copyto(part, near, where=np.isfinite(part))
+    out = maps.copy(data=data)
     out.attrs["precision"] = f"values rounded to {digits} significant digits, to keep this file small"
     return out
 
