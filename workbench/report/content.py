@@ -18,13 +18,10 @@ from workbench.figures.theme import number, readable
 from workbench.masks import MaskSet
 from workbench.report import belief
 from workbench.report.analysis import Analysis, methods
+from workbench.report.describe import MASK_FACTS, RANDOM, listed, network_facts, options_in_words, registered
 from workbench.report.recognition import Recognition
 from workbench.report.svg import inline, photograph
 from workbench.report.tables import SCORES, TITLES, score_table
-
-RANDOM = "@random_weights"
-_MASK_FACTS = ("summary", "citation", "licence", "authority", "caveat", "codebook", "codebook_summary",
-               "codebook_citation", "policy")
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def content(s: Sources) -> dict[str, Any]:
     return {
         "title": s.title, "caveat": s.caveat, "embed": s.embed, "with_faces": s.faces is not None,
         "per_image": s.per_image, "models": [str(m) for m in s.maps["model"].values], "beliefs": _beliefs(s),
-        "overview": _overview(s), "faces": _faces(s), "networks": [_network(c) for c in s.classifiers],
+        "overview": _overview(s), "faces": _faces(s), "networks": [network_facts(c) for c in s.classifiers],
         "predictions": _predictions(s), "recognition": _recognition(s), "overlays": _overlays(s),
         "heatmaps": _heatmaps(s), "mask_sets": _mask_sets(s), "scores": _scores(s), "trees": _trees(s),
         "explainers": _explainers(s), "assets": s.assets, "notes": s.notes, "versions": s.versions,
@@ -128,26 +125,6 @@ def _faces(s: Sources) -> dict[str, Any]:
                      "picture": picture})
     return {"rows": rows, "failures": list(s.faces.failures), "notes": list(s.faces.notes), "count": len(rows),
             "people": _people(s)[1]}
-
-
-def _network(described: dict[str, Any]) -> dict[str, Any]:
-    """A network's card: title and (term, text) pairs, whatever of them is known."""
-    source = described.get("provenance") or {}
-    size = described.get("input") or {}
-    grid = described.get("cam_grid") or {}
-    parameters = described.get("parameters")
-    facts = [
-        ("architecture", source.get("architecture") or source.get("summary")),
-        ("parameters", f"{parameters:,}" if isinstance(parameters, int) else parameters),
-        ("input", f"{size.get('channels')} × {size.get('height')} × {size.get('width')}" if size else None),
-        ("answers", ", ".join(described.get("labels") or [])),
-        ("CAM layer", f"{described['cam_layer']} ({grid.get('height')} × {grid.get('width')} places)"
-         if described.get("cam_layer") and grid else described.get("cam_layer")),
-        ("training data", source.get("training_data")),
-        ("licence", source.get("licence")), ("caveat", source.get("caveat")), ("source", source.get("citation")),
-        ("SHA-256", (source.get("sha256") or "")[:16] + "…" if source.get("sha256") else None),
-    ]
-    return {"title": described.get("name", "network"), "facts": [(k, v) for k, v in facts if v]}
 
 
 def _predictions(s: Sources) -> list[dict[str, Any]]:
@@ -231,26 +208,12 @@ def _mask_sets(s: Sources) -> list[dict[str, Any]]:
     for position, mask_set in enumerate(s.masks):
         columns = 6 if len(mask_set.names) <= 12 else 8
         figure = figures.masks(mask_set, columns=columns)
-        facts = {k: str(mask_set.attrs[k]) for k in _MASK_FACTS if mask_set.attrs.get(k)}
-        facts |= _listed(mask_set)
+        facts = {k: str(mask_set.attrs[k]) for k in MASK_FACTS if mask_set.attrs.get(k)}
+        facts |= listed(mask_set)
         out.append({"name": mask_set.name, "dimension": mask_set.dimension, "count": len(mask_set.names),
                     "facts": facts,
                     "drawing": Markup(inline(figure, f"masks-{position}", f"The masks of {mask_set.name} on the "
                                              "canonical face", least=0.9))})
-    return out
-
-
-def _listed(mask_set: MaskSet) -> dict[str, str]:
-    """Attributes of a mask set that are JSON, in words."""
-    out = {}
-    parsed = {k: json.loads(str(mask_set.attrs[k])) for k in ("action_units", "indistinguishable", "lost")
-              if mask_set.attrs.get(k)}
-    if parsed.get("action_units"):
-        out["action units"] = "; ".join(f"{e}: {' '.join(units)}" for e, units in parsed["action_units"].items())
-    if parsed.get("indistinguishable"):
-        out["not to be told apart"] = "; ".join(" = ".join(group) for group in parsed["indistinguishable"])
-    if any(v > 0.005 for v in (parsed.get("lost") or {}).values()):
-        out["outside the frame"] = ", ".join(f"{k} {number(v)}" for k, v in parsed["lost"].items() if v > 0.005)
     return out
 
 
@@ -308,29 +271,11 @@ def _explainers(s: Sources) -> list[dict[str, Any]]:
     chosen = methods(s.analysis.heat)
     out = []
     for name in s.maps["explainer"].values.astype(str):
-        summary, reference = _registered(name)
+        summary, reference = registered(name)
         count, total = _coverage(s.maps, name)
         out.append({"name": name, "control": name not in chosen, "summary": summary, "reference": reference,
-                    "options": _in_words(options.get(name, {})), "count": count, "total": total})
+                    "options": options_in_words(options.get(name, {})), "count": count, "total": total})
     return out
-
-
-def _in_words(options: dict[str, Any]) -> str:
-    """`samples 1000, fill black`; an option left empty is not named."""
-    return ", ".join(f"{readable(k)} {v}" for k, v in sorted(options.items()) if v not in ("", None)) or "none"
-
-
-def _registered(name: str) -> tuple[str, str]:
-    """Summary and source of an explainer, from the registry."""
-    from workbench.explainers import EXPLAINERS
-
-    if name.endswith(RANDOM):
-        base = name.removesuffix(RANDOM)
-        return (f"{readable(base)} of the same network with random weights: what the architecture alone would show",
-                "Adebayo et al., NeurIPS 2018")
-    if name in EXPLAINERS:
-        return EXPLAINERS[name].summary, EXPLAINERS[name].reference
-    return "", ""
 
 
 def _coverage(maps: xr.DataArray, explainer: str) -> tuple[int, int]:
