@@ -33,6 +33,7 @@ check: $(DONE)-dev lint unit notebooks-check
 
 lint: $(DONE)-dev
 	$(RUN) ruff check .
+	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(BIN)/lint-imports
 

@@ -39,7 +39,7 @@ def run(path: Path, timeout: int = 120) -> float:
     notebook = nbformat.read(path, as_version=4)
     begun = time.monotonic()
     client = NotebookClient(notebook, timeout=timeout, kernel_name="python3", store_widget_state=False,
-                            resources={"metadata": {"path": str(path.parent)}})  # fmt: skip
+                            resources={"metadata": {"path": str(path.parent)}})
     client.execute()
     nbformat.write(clean(notebook), path)
     return time.monotonic() - begun

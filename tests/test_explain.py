@@ -39,14 +39,21 @@ class Small(nn.Module):
 
 
 def classifier(name, labels, seed, size=16):
-    return Classifier(name, Small(len(labels), seed).eval(), {"expression": Head(labels)},
-                      Preprocessing((size, size), 1, (0.5,), (0.5,)), "second")  # fmt: skip
+    return Classifier(
+        name,
+        Small(len(labels), seed).eval(),
+        {"expression": Head(labels)},
+        Preprocessing((size, size), 1, (0.5,), (0.5,)),
+        "second",
+    )
 
 
 @pytest.fixture(scope="module")
 def two():
-    return [classifier("one", ("anger", "happiness", "neutral"), 1),
-            classifier("two", ("happiness", "fear", "anger", "surprise"), 2, 20)]  # fmt: skip
+    return [
+        classifier("one", ("anger", "happiness", "neutral"), 1),
+        classifier("two", ("happiness", "fear", "anger", "surprise"), 2, 20),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -59,17 +66,30 @@ def faces():
     shares[len(frame.points) :] = 0.5
     images = np.random.default_rng(0).integers(0, 256, (4, 40, 40, 3), dtype=np.uint8)
     images[:, 10:20, 10:20] //= 3
-    table = pd.DataFrame({
-        "name": ["a", "b", "c", "d"], "label": ["anger", "", "surprise", "happiness"], "subject": ["x", "x", "y", ""],
-        "source": "drawn", "sha256": [crop_sha256(image) for image in images], "age": [20, 30, 40, 50],
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "name": ["a", "b", "c", "d"],
+            "label": ["anger", "", "surprise", "happiness"],
+            "subject": ["x", "x", "y", ""],
+            "source": "drawn",
+            "sha256": [crop_sha256(image) for image in images],
+            "age": [20, 30, 40, 50],
+        }
+    )
     return FaceSet(images, np.repeat(shares[None], 4, 0), table)
 
 
 @pytest.fixture(scope="module")
 def maps(two, faces):
-    return explain(two, faces, ["lime", "grad_cam"], options=QUICK, limit={"lime": 2},
-                   controls=("random_weights", "edge_map"), progress=False)  # fmt: skip
+    return explain(
+        two,
+        faces,
+        ["lime", "grad_cam"],
+        options=QUICK,
+        limit={"lime": 2},
+        controls=("random_weights", "edge_map"),
+        progress=False,
+    )
 
 
 def test_dimensions_and_coordinates(maps, two, faces):
@@ -78,8 +98,13 @@ def test_dimensions_and_coordinates(maps, two, faces):
     assert maps.name == "heatmap"
     assert maps.shape == (2, 5, 4, *load_frame().grid)
     assert maps["model"].values.tolist() == ["one", "two"]
-    assert maps["explainer"].values.tolist() == ["lime", "grad_cam", "edge_map", "lime@random_weights",
-                                                 "grad_cam@random_weights"]  # fmt: skip
+    assert maps["explainer"].values.tolist() == [
+        "lime",
+        "grad_cam",
+        "edge_map",
+        "lime@random_weights",
+        "grad_cam@random_weights",
+    ]
     assert maps["role"].values.tolist() == ["method", "method", "control", "control", "control"]
     assert maps["control_of"].values.tolist() == ["", "", "", "lime", "grad_cam"]
     assert maps["image"].values.tolist() == faces.names
@@ -153,8 +178,9 @@ def test_labelled(two, faces):
     maps = explain(two, faces, "saliency", target="labelled", progress=False)
     assert maps["explained"].values.tolist() == [["anger", "", "", "happiness"], ["anger", "", "surprise", "happiness"]]
     assert maps["status"].sel(explainer="saliency").values.tolist() == [
-        ["ok", "not computed", "not computed", "ok"], ["ok", "not computed", "ok", "ok"],
-    ]  # fmt: skip
+        ["ok", "not computed", "not computed", "ok"],
+        ["ok", "not computed", "ok", "ok"],
+    ]
     assert json.loads(maps.attrs["failures"]) == [
         {"model": "one", "explainer": "", "reason": "no class for surprise; its classes: anger, happiness, neutral"}
     ]
@@ -287,8 +313,15 @@ def test_a_part_can_be_assembled_alone(two, faces, maps):
 
 def test_the_whole_registry_reaches_the_canonical_face(two, faces):
     names = EXPLAINERS.names()
-    maps = explain(two[0], faces, names, target="expression:anger", limit={"lime": 1},
-                   options=QUICK | {"integrated_gradients": {"steps": 3}}, progress=False)  # fmt: skip
+    maps = explain(
+        two[0],
+        faces,
+        names,
+        target="expression:anger",
+        limit={"lime": 1},
+        options=QUICK | {"integrated_gradients": {"steps": 3}},
+        progress=False,
+    )
     domain = load_frame().domain
     for name in names:
         values = maps.sel(explainer=name).values[0, 0]

@@ -50,5 +50,6 @@ def _registered():
     import workbench as wb
     from workbench.assets import ASSETS
 
-    return [(registry, set(registry.names()))
-            for registry in (wb.CLASSIFIERS, wb.EXPLAINERS, wb.SCORES, wb.MASKS, ASSETS)]  # fmt: skip
+    return [
+        (registry, set(registry.names())) for registry in (wb.CLASSIFIERS, wb.EXPLAINERS, wb.SCORES, wb.MASKS, ASSETS)
+    ]

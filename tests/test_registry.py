@@ -16,7 +16,11 @@ def test_a_registered_name_is_found_with_its_summary_and_details():
 
     assert registry["one"].value is one
     assert registry["one"].as_dict() == {
-        "name": "one", "summary": "First line.", "reference": "Paper 2020", "family": "demo"}  # fmt: skip
+        "name": "one",
+        "summary": "First line.",
+        "reference": "Paper 2020",
+        "family": "demo",
+    }
     assert registry.names() == ["one"]
     assert "one" in registry
     assert "two" not in registry

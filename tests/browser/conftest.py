@@ -24,8 +24,16 @@ import pytest
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, [os.environ.get("WORKBENCH_CHROMIUM"), *map(shutil.which, BROWSERS)]), None)
 PATIENCE = 90_000  # milliseconds that an event may take on a busy machine
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--force-color-profile=srgb"]  # fmt: skip
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-color-profile=srgb",
+]
 
 
 class Lab:
@@ -39,9 +47,19 @@ class Lab:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}"
-        folders = {name: home / name.lower() for name in (
-            "HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR",
-            "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR", "MPLCONFIGDIR")}  # fmt: skip
+        folders = {
+            name: home / name.lower()
+            for name in (
+                "HOME",
+                "JUPYTER_CONFIG_DIR",
+                "JUPYTER_DATA_DIR",
+                "JUPYTER_RUNTIME_DIR",
+                "JUPYTERLAB_SETTINGS_DIR",
+                "JUPYTERLAB_WORKSPACES_DIR",
+                "IPYTHONDIR",
+                "MPLCONFIGDIR",
+            )
+        }
         for folder in folders.values():
             folder.mkdir()
         no_news = folders["JUPYTERLAB_SETTINGS_DIR"] / "@jupyterlab" / "apputils-extension"
@@ -51,18 +69,32 @@ class Lab:
         )
         self.log_file = home / "server.log"
         options = [
-            "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.port}",
-            "--ServerApp.port_retries=0", f"--ServerApp.root_dir={self.notebooks}", "--LabApp.news_url=None",
-            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.extension_manager=readonly",
-            "--ServerApp.terminals_enabled=False", "--LabApp.expose_app_in_browser=True",
-        ]  # fmt: skip
-        environment = {**os.environ, **{name: str(folder) for name, folder in folders.items()},
-                       "JUPYTER_TOKEN": self.token, "OMP_NUM_THREADS": "1"}  # fmt: skip
+            "--no-browser",
+            "--allow-root",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={self.port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.root_dir={self.notebooks}",
+            "--LabApp.news_url=None",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            "--LabApp.extension_manager=readonly",
+            "--ServerApp.terminals_enabled=False",
+            "--LabApp.expose_app_in_browser=True",
+        ]
+        environment = {
+            **os.environ,
+            **{name: str(folder) for name, folder in folders.items()},
+            "JUPYTER_TOKEN": self.token,
+            "OMP_NUM_THREADS": "1",
+        }
         with self.log_file.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterlab", *options], stdout=log, stderr=subprocess.STDOUT,
-                env=environment, cwd=self.notebooks,
-            )  # fmt: skip
+                [sys.executable, "-m", "jupyterlab", *options],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=self.notebooks,
+            )
         self.wait_until_up()
 
     def get(self, path: str) -> object:

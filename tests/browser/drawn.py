@@ -16,15 +16,54 @@ EXPLAINERS = ["grad_cam", "lime", "integrated_gradients"]
 CLASSES = ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]
 SIDE = 192
 _PARTS = {  # mesh points of what is drawn, with its colour
-    "oval": ([10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176,
-              149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109], (222, 184, 150)),
+    "oval": (
+        [
+            10,
+            338,
+            297,
+            332,
+            284,
+            251,
+            389,
+            356,
+            454,
+            323,
+            361,
+            288,
+            397,
+            365,
+            379,
+            378,
+            400,
+            377,
+            152,
+            148,
+            176,
+            149,
+            150,
+            136,
+            172,
+            58,
+            132,
+            93,
+            234,
+            127,
+            162,
+            21,
+            54,
+            103,
+            67,
+            109,
+        ],
+        (222, 184, 150),
+    ),
     "right eye": ([33, 160, 158, 133, 153, 144], (245, 245, 245)),
     "left eye": ([362, 385, 387, 263, 373, 380], (245, 245, 245)),
     "right brow": ([70, 63, 105, 66, 107, 55, 65, 52, 53, 46], (84, 56, 40)),
     "left brow": ([300, 293, 334, 296, 336, 285, 295, 282, 283, 276], (84, 56, 40)),
     "nose": ([168, 98, 97, 2, 326, 327], (206, 162, 128)),
     "lips": ([61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181], (178, 76, 80)),
-}  # fmt: skip
+}
 
 
 def drawn_faces():
@@ -40,10 +79,15 @@ def drawn_faces():
             pen.polygon([tuple(p) for p in shares[points] * SIDE], fill=colour)
         images.append(np.asarray(canvas))
         landmarks.append(shares)
-    table = pd.DataFrame({
-        "name": list(FACES), "label": list(FACES.values()), "subject": "", "source": "drawn",
-        "sha256": [hashlib.sha256(image.tobytes()).hexdigest() for image in images],
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "name": list(FACES),
+            "label": list(FACES.values()),
+            "subject": "",
+            "source": "drawn",
+            "sha256": [hashlib.sha256(image.tobytes()).hexdigest() for image in images],
+        }
+    )
     return FaceSet(np.stack(images), np.stack(landmarks).astype(np.float32), table)
 
 
@@ -65,16 +109,23 @@ def synthetic_maps(faces):
     probability = scores / np.nansum(scores, axis=-1, keepdims=True)
     predicted = np.array(CLASSES)[np.nanargmax(probability, axis=-1)]
     return xr.DataArray(
-        values, dims=("model", "explainer", "image", "y", "x"), name="heatmap",
+        values,
+        dims=("model", "explainer", "image", "y", "x"),
+        name="heatmap",
         coords={
-            "model": MODELS, "explainer": EXPLAINERS, "image": faces.names,
+            "model": MODELS,
+            "explainer": EXPLAINERS,
+            "image": faces.names,
             "status": (("model", "explainer", "image"), status.astype(str)),
             "role": ("explainer", ["method"] * len(EXPLAINERS)),
             "predicted": (("model", "image"), predicted),
-            **{f"probability_{name}": (("model", "image"), probability[..., c].astype(np.float32))
-               for c, name in enumerate(CLASSES)},
-            "label": ("image", list(FACES.values())), "subject": ("image", [""] * len(faces)),
+            **{
+                f"probability_{name}": (("model", "image"), probability[..., c].astype(np.float32))
+                for c, name in enumerate(CLASSES)
+            },
+            "label": ("image", list(FACES.values())),
+            "subject": ("image", [""] * len(faces)),
             "sha256": ("image", faces.table["sha256"].tolist()),
         },
         attrs={"frame": "mediapipe478", "target": "predicted", "target_space": "logit", "seed": 0},
-    )  # fmt: skip
+    )

@@ -9,9 +9,43 @@ from workbench.canonical import FRAMES, convert, frame_of_grid, load_frame, mirr
 from workbench.errors import UnknownNameError, UsageError
 
 FACE_OVAL = {
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
-    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-}  # fmt: skip
+    10,
+    338,
+    297,
+    332,
+    284,
+    251,
+    389,
+    356,
+    454,
+    323,
+    361,
+    288,
+    397,
+    365,
+    379,
+    378,
+    400,
+    377,
+    152,
+    148,
+    176,
+    149,
+    150,
+    136,
+    172,
+    58,
+    132,
+    93,
+    234,
+    127,
+    162,
+    21,
+    54,
+    103,
+    67,
+    109,
+}
 
 
 def edges(triangles: np.ndarray) -> Counter:
@@ -84,11 +118,53 @@ def test_conversion_to_68_points_commutes_with_mirroring():
     assert np.array_equal(mirror_mesh[mirror_mesh], np.arange(478))
     assert np.abs(points[mirror_mesh] * [-1, 1] + [223, 0] - points).max() < 0.002
     template = convert(np.arange(478)[:, None].repeat(2, 1), "mediapipe478", "ibug68")[:, 0]
-    mirror_68 = np.array([
-        *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31,
-        45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
-        54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65,
-    ])  # fmt: skip
+    mirror_68 = np.array(
+        [
+            *range(16, -1, -1),
+            *range(26, 16, -1),
+            27,
+            28,
+            29,
+            30,
+            35,
+            34,
+            33,
+            32,
+            31,
+            45,
+            44,
+            43,
+            42,
+            47,
+            46,
+            39,
+            38,
+            37,
+            36,
+            41,
+            40,
+            54,
+            53,
+            52,
+            51,
+            50,
+            49,
+            48,
+            59,
+            58,
+            57,
+            56,
+            55,
+            64,
+            63,
+            62,
+            61,
+            60,
+            67,
+            66,
+            65,
+        ]
+    )
     assert np.array_equal(mirror_mesh[template], template[mirror_68])
     assert template[8] == 152
     assert template[36] == 33

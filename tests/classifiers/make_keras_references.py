@@ -18,11 +18,28 @@ from pathlib import Path
 
 import numpy as np
 
-ZOO_SHAPES = {"fer-mini-xception": (64, 64, 1), "fer-big-xception": (64, 64, 1), "fer-simple-cnn": (48, 48, 1),
-              "facemood": (170, 170, 3)}
+ZOO_SHAPES = {
+    "fer-mini-xception": (64, 64, 1),
+    "fer-big-xception": (64, 64, 1),
+    "fer-simple-cnn": (48, 48, 1),
+    "facemood": (170, 170, 3),
+}
 SHAPES = {"plain": (17, 19, 3), "branches": (13, 15, 4), "nested": (14, 14, 3), "activations": (4, 4, 1)}
-ACTIVATIONS = ("relu", "elu", "selu", "softmax", "sigmoid", "tanh", "linear", "swish", "hard_sigmoid", "gelu",
-               "softplus", "softsign", "exponential")
+ACTIVATIONS = (
+    "relu",
+    "elu",
+    "selu",
+    "softmax",
+    "sigmoid",
+    "tanh",
+    "linear",
+    "swish",
+    "hard_sigmoid",
+    "gelu",
+    "softplus",
+    "softsign",
+    "exponential",
+)
 
 
 def pattern(*shape: int) -> np.ndarray:
@@ -34,13 +51,23 @@ def pattern(*shape: int) -> np.ndarray:
 
 def plain(keras, shape):
     layers = keras.layers
-    return keras.Sequential([
-        layers.Input(shape), layers.Conv2D(4, 3, strides=2, padding="same", activation="relu"),
-        layers.BatchNormalization(), layers.MaxPooling2D(3, strides=2, padding="same"),
-        layers.Conv2D(5, (2, 3), padding="same", use_bias=False), layers.Activation("elu"),
-        layers.AveragePooling2D(3, strides=2, padding="same"), layers.Dropout(0.5), layers.GaussianNoise(0.1),
-        layers.Flatten(), layers.Dense(6, activation="selu"), layers.BatchNormalization(),
-        layers.Dense(5, activation="softmax")])
+    return keras.Sequential(
+        [
+            layers.Input(shape),
+            layers.Conv2D(4, 3, strides=2, padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(3, strides=2, padding="same"),
+            layers.Conv2D(5, (2, 3), padding="same", use_bias=False),
+            layers.Activation("elu"),
+            layers.AveragePooling2D(3, strides=2, padding="same"),
+            layers.Dropout(0.5),
+            layers.GaussianNoise(0.1),
+            layers.Flatten(),
+            layers.Dense(6, activation="selu"),
+            layers.BatchNormalization(),
+            layers.Dense(5, activation="softmax"),
+        ]
+    )
 
 
 def branches(keras, shape):
@@ -61,8 +88,13 @@ def branches(keras, shape):
     x = layers.UpSampling2D((2, 3))(x)
     x = layers.MaxPooling2D((2, 3), strides=(2, 1))(x)
     x = layers.Concatenate(axis=1)([x, layers.AveragePooling2D(2, strides=1, padding="same")(x)])
-    x = layers.Concatenate()([layers.GlobalMaxPooling2D()(x), layers.GlobalAveragePooling2D()(x),
-                              layers.Flatten()(layers.GlobalAveragePooling2D(keepdims=True)(y))])
+    x = layers.Concatenate()(
+        [
+            layers.GlobalMaxPooling2D()(x),
+            layers.GlobalAveragePooling2D()(x),
+            layers.Flatten()(layers.GlobalAveragePooling2D(keepdims=True)(y)),
+        ]
+    )
     return keras.Model(start, layers.Softmax()(layers.Dense(4)(x)))
 
 
@@ -79,8 +111,9 @@ def nested(keras, shape):
     x = layers.BatchNormalization(center=False, name=f"block{slash}bn")(x)
     x = inner(x)
     base = keras.Model(base_in, layers.SpatialDropout2D(0.1)(x), name="base")
-    return keras.Sequential([layers.Input(shape), base, layers.GlobalAveragePooling2D(),
-                             layers.Dense(3, activation="sigmoid")])
+    return keras.Sequential(
+        [layers.Input(shape), base, layers.GlobalAveragePooling2D(), layers.Dense(3, activation="sigmoid")]
+    )
 
 
 def activations(keras, shape):
@@ -103,8 +136,12 @@ def main(folder: Path, networks: dict[str, str]) -> None:
             library.utils.set_random_seed(0)
             model = build(library, SHAPES[build.__name__])
             draw = np.random.default_rng(1)
-            model.set_weights([draw.uniform(0.2, 1.2, w.shape) if w.ndim < 2 else draw.normal(0, 0.4, w.shape)
-                               for w in model.get_weights()])
+            model.set_weights(
+                [
+                    draw.uniform(0.2, 1.2, w.shape) if w.ndim < 2 else draw.normal(0, 0.4, w.shape)
+                    for w in model.get_weights()
+                ]
+            )
             scale = 255.0 if build is nested else 2.0
             images = pattern(2, *SHAPES[build.__name__]) * np.float32(scale)
             references[name] = np.asarray(model(images, training=False))

@@ -109,8 +109,9 @@ def test_several_heads_share_the_columns() -> None:
     np.testing.assert_allclose(classifier.probabilities(images), scores[:, 2:].softmax(1), atol=1e-6)
 
 
-@pytest.mark.parametrize("images", [
-    np.zeros((2, 8, 8, 3)), np.zeros((8, 8, 3), np.uint8), np.zeros((1, 8, 8, 4), np.uint8)])
+@pytest.mark.parametrize(
+    "images", [np.zeros((2, 8, 8, 3)), np.zeros((8, 8, 3), np.uint8), np.zeros((1, 8, 8, 4), np.uint8)]
+)
 def test_images_of_another_kind_are_refused(images: np.ndarray) -> None:
     with pytest.raises(UsageError, match=r"images must be \(N, height, width, 3\) of uint8"):
         small().inputs(images)
@@ -118,7 +119,12 @@ def test_images_of_another_kind_are_refused(images: np.ndarray) -> None:
 
 def test_layers_in_order_with_their_grids() -> None:
     assert list(small().spatial_layers().items()) == [
-        ("conv", (4, 8, 8)), ("norm", (4, 8, 8)), ("act", (4, 8, 8)), ("drop", (4, 8, 8)), ("pool", (4, 4, 4))]
+        ("conv", (4, 8, 8)),
+        ("norm", (4, 8, 8)),
+        ("act", (4, 8, 8)),
+        ("drop", (4, 8, 8)),
+        ("pool", (4, 4, 4)),
+    ]
 
 
 def test_the_default_layer_is_the_last_with_features() -> None:
@@ -142,6 +148,7 @@ def test_hooks_are_gone_after_probing_also_after_an_error() -> None:
     classifier.spatial_layers()
     broken = Small().eval()
     from workbench.classifiers.layers import probe
+
     with pytest.raises(ClassifierError, match="fails on an input of 3×9×30"):
         probe(broken, Preprocessing((9, 30)))
     for module in (classifier.module, broken):
@@ -153,10 +160,15 @@ def test_a_module_in_training_mode_is_refused() -> None:
         Classifier("x", Small(), {"expression": Head(LABELS)}, Preprocessing((8, 8)), "conv")
 
 
-@pytest.mark.parametrize(("settings", "words"), [
-    ({"size": (0, 4)}, "size must be"), ({"size": (4, 4), "channels": 2}, "channels must be"),
-    ({"size": (4, 4), "mean": (0.0, 1.0)}, "mean must be"), ({"size": (4, 4), "std": (0.0,)}, "std must be above 0"),
-])
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"size": (0, 4)}, "size must be"),
+        ({"size": (4, 4), "channels": 2}, "channels must be"),
+        ({"size": (4, 4), "mean": (0.0, 1.0)}, "mean must be"),
+        ({"size": (4, 4), "std": (0.0,)}, "std must be above 0"),
+    ],
+)
 def test_preprocessing_that_makes_no_sense(settings: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         Preprocessing(**settings)  # type: ignore[arg-type]

@@ -19,8 +19,9 @@ from workbench.errors import ClassifierError, UnreadableFileError
 INPUT = {"class_name": "InputLayer", "config": {"name": "start", "batch_input_shape": [None, 6, 6, 1]}}
 
 
-def keras_file(path: Path, layers: list[dict[str, Any]] | dict[str, Any],
-               weights: dict[str, dict[str, np.ndarray]] | None = None) -> Path:
+def keras_file(
+    path: Path, layers: list[dict[str, Any]] | dict[str, Any], weights: dict[str, dict[str, np.ndarray]] | None = None
+) -> Path:
     """A Keras 2 file by hand: a Sequential of `layers`, or a whole model_config."""
     config = layers if isinstance(layers, dict) else {"class_name": "Sequential", "config": {"layers": layers}}
     with h5py.File(path, "w") as file:
@@ -37,19 +38,39 @@ def keras_file(path: Path, layers: list[dict[str, Any]] | dict[str, Any],
 
 
 def conv(**settings: Any) -> dict[str, Any]:
-    return {"class_name": "Conv2D", "config": {"name": "c", "filters": 1, "kernel_size": [3, 3], "use_bias": False,
-                                               "strides": [1, 1], "padding": "same", **settings}}
+    return {
+        "class_name": "Conv2D",
+        "config": {
+            "name": "c",
+            "filters": 1,
+            "kernel_size": [3, 3],
+            "use_bias": False,
+            "strides": [1, 1],
+            "padding": "same",
+            **settings,
+        },
+    }
 
 
 KERNEL = {"c": {"kernel": np.ones((3, 3, 1, 1), np.float32)}}
 
 
-@pytest.mark.parametrize(("size", "kernel", "stride", "dilation", "pads"), [
-    (6, 3, 2, 1, (0, 1)), (7, 3, 2, 1, (1, 1)), (6, 3, 1, 1, (1, 1)), (6, 4, 1, 1, (1, 2)), (5, 2, 2, 1, (0, 1)),
-    (6, 3, 1, 2, (2, 2)), (6, 1, 2, 1, (0, 0)), (224, 7, 2, 1, (2, 3)),
-])
-def test_same_padding_is_tensorflow_s(size: int, kernel: int, stride: int, dilation: int,
-                                      pads: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "dilation", "pads"),
+    [
+        (6, 3, 2, 1, (0, 1)),
+        (7, 3, 2, 1, (1, 1)),
+        (6, 3, 1, 1, (1, 1)),
+        (6, 4, 1, 1, (1, 2)),
+        (5, 2, 2, 1, (0, 1)),
+        (6, 3, 1, 2, (2, 2)),
+        (6, 1, 2, 1, (0, 0)),
+        (224, 7, 2, 1, (2, 3)),
+    ],
+)
+def test_same_padding_is_tensorflow_s(
+    size: int, kernel: int, stride: int, dilation: int, pads: tuple[int, int]
+) -> None:
     assert km.same_padding(size, kernel, stride, dilation) == pads
 
 
@@ -71,21 +92,35 @@ def test_an_asymmetric_convolution_by_hand(tmp_path: Path) -> None:
 
 
 def test_the_hard_sigmoid_of_keras_2(tmp_path: Path) -> None:
-    model = read_keras(keras_file(tmp_path / "m.h5", [INPUT, conv(activation="hard_sigmoid", kernel_size=[1, 1])],
-                                  {"c": {"kernel": np.ones((1, 1, 1, 1), np.float32)}}))
+    model = read_keras(
+        keras_file(
+            tmp_path / "m.h5",
+            [INPUT, conv(activation="hard_sigmoid", kernel_size=[1, 1])],
+            {"c": {"kernel": np.ones((1, 1, 1, 1), np.float32)}},
+        )
+    )
     x = torch.tensor([-3.0, -1.0, 0.0, 1.0, 3.0, 0.0]).expand(6, 6)[None, None]
     np.testing.assert_allclose(model.module(x)[0, 0, 0, :5].detach().numpy(), [0, 0.3, 0.5, 0.7, 1])
 
 
-@pytest.mark.parametrize(("layer", "words"), [
-    ({"class_name": "Lambda", "config": {"name": "evil", "function": "…"}}, ["'evil' (Lambda)", "never run", "Conv2D"]),
-    ({"class_name": "LSTM", "config": {"name": "memory"}}, ["'memory' (LSTM)", "not supported", "BatchNormalization"]),
-    (conv(data_format="channels_first"), ["'c' (Conv2D)", "channels_first"]),
-    (conv(padding="causal"), ["'c' (Conv2D)", "causal"]),
-    (conv(activation="snake"), ["'c' (Conv2D)", "'snake'", "hard_sigmoid"]),
-    (conv(filters=2), ["'kernel' of layer 'c' is 3×3×1×1", "3×3×any×2"]),
-    (conv(use_bias=True), ["'c' has no weight 'bias'"]),
-])
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (
+            {"class_name": "Lambda", "config": {"name": "evil", "function": "…"}},
+            ["'evil' (Lambda)", "never run", "Conv2D"],
+        ),
+        (
+            {"class_name": "LSTM", "config": {"name": "memory"}},
+            ["'memory' (LSTM)", "not supported", "BatchNormalization"],
+        ),
+        (conv(data_format="channels_first"), ["'c' (Conv2D)", "channels_first"]),
+        (conv(padding="causal"), ["'c' (Conv2D)", "causal"]),
+        (conv(activation="snake"), ["'c' (Conv2D)", "'snake'", "hard_sigmoid"]),
+        (conv(filters=2), ["'kernel' of layer 'c' is 3×3×1×1", "3×3×any×2"]),
+        (conv(use_bias=True), ["'c' has no weight 'bias'"]),
+    ],
+)
 def test_what_cannot_be_read_is_named(layer: dict[str, Any], words: list[str], tmp_path: Path) -> None:
     with pytest.raises(ClassifierError) as caught:
         read_keras(keras_file(tmp_path / "m.h5", [INPUT, layer], KERNEL))
@@ -113,9 +148,14 @@ def test_weights_that_lie_in_another_file_are_not_followed(tmp_path: Path) -> No
 
 
 def functional(layers: list[dict[str, Any]], outputs: list[list[Any]]) -> dict[str, Any]:
-    return {"class_name": "Functional", "config": {
-        "layers": [{**INPUT, "name": "start", "inbound_nodes": []}, *layers],
-        "input_layers": [["start", 0, 0]], "output_layers": outputs}}
+    return {
+        "class_name": "Functional",
+        "config": {
+            "layers": [{**INPUT, "name": "start", "inbound_nodes": []}, *layers],
+            "input_layers": [["start", 0, 0]],
+            "output_layers": outputs,
+        },
+    }
 
 
 def fed(layer: dict[str, Any], *calls: list[list[Any]]) -> dict[str, Any]:
@@ -135,8 +175,14 @@ def test_shared_layers_and_several_outputs_are_refused(tmp_path: Path) -> None:
 def test_layers_may_stand_in_any_order_and_may_be_unused(tmp_path: Path) -> None:
     add = {"class_name": "Add", "config": {"name": "sum"}}
     unused = {"class_name": "Lambda", "config": {"name": "unused"}}
-    config = functional([fed(add, [["c", 0, 0, {}], ["start", 0, 0, {}]]), fed(conv(), [["start", 0, 0, {}]]),
-                         fed(unused, [["c", 0, 0, {}]])], [["sum", 0, 0]])
+    config = functional(
+        [
+            fed(add, [["c", 0, 0, {}], ["start", 0, 0, {}]]),
+            fed(conv(), [["start", 0, 0, {}]]),
+            fed(unused, [["c", 0, 0, {}]]),
+        ],
+        [["sum", 0, 0]],
+    )
     model = read_keras(keras_file(tmp_path / "m.h5", config, KERNEL))
     assert model.module(torch.ones(1, 1, 6, 6))[0, 0, 2, 2].item() == 10.0
     assert [name for name, _ in model.module.named_children()] == ["c", "sum"]

@@ -40,10 +40,17 @@ def test_every_layer_computes_what_keras_computes(name: str, small: Path) -> Non
 
 
 def test_the_output_s_squashing_is_stripped_and_named(small: Path) -> None:
-    found = {name: (model.kind, model.stripped) for name in ("plain", "branches", "nested", "activations")
-             for model in [read_keras(small / f"{name}_keras2.h5")]}
-    assert found == {"plain": ("softmax", "softmax of dense_1"), "branches": ("softmax", "softmax of softmax"),
-                     "nested": ("sigmoid", "sigmoid of dense_5"), "activations": ("linear", "")}
+    found = {
+        name: (model.kind, model.stripped)
+        for name in ("plain", "branches", "nested", "activations")
+        for model in [read_keras(small / f"{name}_keras2.h5")]
+    }
+    assert found == {
+        "plain": ("softmax", "softmax of dense_1"),
+        "branches": ("softmax", "softmax of softmax"),
+        "nested": ("sigmoid", "sigmoid of dense_5"),
+        "activations": ("linear", ""),
+    }
 
 
 def test_names_are_those_of_keras_and_fused_activations_have_their_own(small: Path) -> None:

@@ -29,11 +29,15 @@ def load(module: nn.Module, **more: Any) -> Any:
     return load_classifier(module, **{"labels": SEVEN, "size": 12, **more})
 
 
-@pytest.mark.parametrize("labels", [
-    SEVEN, SEVEN.split(","),
-    {"surprise": 5, "fear": 2, "disgust": 1, "happiness": 3, "sadness": 4, "anger": 0, "other": 6},
-    dict(enumerate(SEVEN.split(","))),
-])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        SEVEN,
+        SEVEN.split(","),
+        {"surprise": 5, "fear": 2, "disgust": 1, "happiness": 3, "sadness": 4, "anger": 0, "other": 6},
+        dict(enumerate(SEVEN.split(","))),
+    ],
+)
 def test_labels_may_be_text_list_or_mapping(labels: Any) -> None:
     assert read_labels(labels) == NAMES
 
@@ -102,9 +106,16 @@ def test_modules_that_give_something_else() -> None:
         load(net(), channels=1)
 
 
-@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"state_dict": s, "epoch": 3}, lambda s: {"model": s},
-                                  lambda s: {"net": {f"module.{k}": v for k, v in s.items()}, "lr": 0.1},
-                                  lambda s: {f"module._orig_mod.{k}": v for k, v in s.items()}])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda s: s,
+        lambda s: {"state_dict": s, "epoch": 3},
+        lambda s: {"model": s},
+        lambda s: {"net": {f"module.{k}": v for k, v in s.items()}, "lr": 0.1},
+        lambda s: {f"module._orig_mod.{k}": v for k, v in s.items()},
+    ],
+)
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_checkpoints_are_unwrapped(wrap: Any, suffix: str, tmp_path: Path) -> None:
     trained, path = net().eval(), tmp_path / f"mine{suffix}"
@@ -170,8 +181,9 @@ def test_a_timm_network_with_a_checkpoint(tmp_path: Path) -> None:
     torch.manual_seed(3)
     trained = import_timm().create_model(TIMM, num_classes=7, in_chans=1).eval()
     torch.save(trained.state_dict(), tmp_path / "mine.pt")
-    classifier = load_classifier(TIMM, checkpoint=tmp_path / "mine.pt", labels=SEVEN, size=(48, 40), channels=1,
-                                 mean=0.5, std=0.25)
+    classifier = load_classifier(
+        TIMM, checkpoint=tmp_path / "mine.pt", labels=SEVEN, size=(48, 40), channels=1, mean=0.5, std=0.25
+    )
     assert (classifier.name, classifier.labels) == (f"{TIMM}-mine", NAMES)
     assert classifier.preprocessing.size == (48, 40)
     x = torch.rand(2, 1, 48, 40)
@@ -195,22 +207,25 @@ def shape_of(classifier: Any) -> tuple[int, int]:
     return tuple(classifier.module.pretrained_cfg["input_size"][1:])
 
 
-@pytest.mark.parametrize(("arguments", "error", "words"), [
-    ((("fer-mini-xcepton",), {}), UnknownNameError, "did you mean fer-mini-xception"),
-    ((("resnet81",), {"labels": SEVEN}), UnknownNameError, "did you mean resnet"),
-    ((("§§§",), {}), UnknownNameError, "known: facemood, fer-big-xception"),
-    ((("facemood",), {"labels": SEVEN}), UsageError, "has labels of its own"),
-    (((TIMM,), {"random_weights": True}), UsageError, "needs labels="),
-    ((("mine.pt",), {"labels": SEVEN}), UsageError, "architecture's name"),
-    (((net(),), {"labels": SEVEN}), UsageError, "needs size="),
-    (((net(),), {"size": 12}), UsageError, "needs labels="),
-    (((net(),), {"size": 12, "labels": SEVEN, "pretrained": True}), UsageError, "pretrained cannot be given"),
-    (((net(),), {"size": 12, "labels": SEVEN, "device": "moon"}), UsageError, "device 'moon' cannot be used"),
-    (((net(),), {"size": "big", "labels": SEVEN}), UsageError, "must be numbers"),
-    (((net(),), {"size": (1, 2, 3), "labels": SEVEN}), UsageError, "must be numbers"),
-    ((("none.h5",), {"labels": SEVEN}), UnreadableFileError, "does not exist"),
-    ((([],), {}), UsageError, "a name, a path or a torch.nn.Module"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ((("fer-mini-xcepton",), {}), UnknownNameError, "did you mean fer-mini-xception"),
+        ((("resnet81",), {"labels": SEVEN}), UnknownNameError, "did you mean resnet"),
+        ((("§§§",), {}), UnknownNameError, "known: facemood, fer-big-xception"),
+        ((("facemood",), {"labels": SEVEN}), UsageError, "has labels of its own"),
+        (((TIMM,), {"random_weights": True}), UsageError, "needs labels="),
+        ((("mine.pt",), {"labels": SEVEN}), UsageError, "architecture's name"),
+        (((net(),), {"labels": SEVEN}), UsageError, "needs size="),
+        (((net(),), {"size": 12}), UsageError, "needs labels="),
+        (((net(),), {"size": 12, "labels": SEVEN, "pretrained": True}), UsageError, "pretrained cannot be given"),
+        (((net(),), {"size": 12, "labels": SEVEN, "device": "moon"}), UsageError, "device 'moon' cannot be used"),
+        (((net(),), {"size": "big", "labels": SEVEN}), UsageError, "must be numbers"),
+        (((net(),), {"size": (1, 2, 3), "labels": SEVEN}), UsageError, "must be numbers"),
+        ((("none.h5",), {"labels": SEVEN}), UnreadableFileError, "does not exist"),
+        ((([],), {}), UsageError, "a name, a path or a torch.nn.Module"),
+    ],
+)
 def test_wrong_ways_in(arguments: Any, error: type[WorkbenchError], words: str) -> None:
     with pytest.raises(error, match=words) as caught:
         load_classifier(*arguments[0], **arguments[1])

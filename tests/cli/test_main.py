@@ -44,8 +44,8 @@ def test_an_unknown_study_file_is_a_usage_error_in_one_line(capsys, tmp_path):
 
 
 def test_an_unknown_explainer_is_refused_before_any_work_with_the_nearest_name(capsys, tmp_path):
-    status = main(["explain", "no.png", "--classifier", "fer-mini-xception", "--explainer", "grad_cm", "--out", str(tmp_path / "o")])
-    assert status == 2
+    out = str(tmp_path / "o")
+    assert main(["explain", "no.png", "--classifier", "facemood", "--explainer", "grad_cm", "--out", out]) == 2
     assert "did you mean grad_cam" in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
 

@@ -10,8 +10,22 @@ from PIL import Image
 from workbench.cli import score
 from workbench.errors import FrameMismatchError, UsageError
 
-KEYS = ["model", "expression", "explainer", "iou", "precision", "recall", "f1", "correlation", "area", "chance_iou",
-        "other_masks_iou", "rank_of_own_mask", "centre_iou", "centre_iou_equal_area"]  # fmt: skip
+KEYS = [
+    "model",
+    "expression",
+    "explainer",
+    "iou",
+    "precision",
+    "recall",
+    "f1",
+    "correlation",
+    "area",
+    "chance_iou",
+    "other_masks_iou",
+    "rank_of_own_mask",
+    "centre_iou",
+    "centre_iou_equal_area",
+]
 RAMP = np.linspace(0, 255, 80).reshape(8, 10).astype(np.uint8)
 
 

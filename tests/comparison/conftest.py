@@ -19,9 +19,12 @@ def heat_of(maps, explainers=("cam",), **coords):
         dims=("model", "explainer", "expression", "y", "x"),
         name="heatmap",
         coords={
-            "model": list(maps), "explainer": list(explainers), "expression": list(BASIC_EXPRESSIONS), **coords,
+            "model": list(maps),
+            "explainer": list(explainers),
+            "expression": list(BASIC_EXPRESSIONS),
+            **coords,
         },
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -35,9 +38,12 @@ def patterns():
     rng = np.random.default_rng(1)
     first, second, third = rng.normal(size=(3, *GRID))
     return {
-        "a": first, "b": first + 0.2 * rng.normal(size=GRID), "c": second, "d": second + 0.3 * rng.normal(size=GRID),
+        "a": first,
+        "b": first + 0.2 * rng.normal(size=GRID),
+        "c": second,
+        "d": second + 0.3 * rng.normal(size=GRID),
         "e": third,
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture
@@ -50,9 +56,11 @@ def face_maps(patterns):
         dims=("model", "explainer", "image", "y", "x"),
         name="heatmap",
         coords={
-            "model": list(patterns), "explainer": ["cam"], "image": [f"f{i}" for i in range(10)],
+            "model": list(patterns),
+            "explainer": ["cam"],
+            "image": [f"f{i}" for i in range(10)],
             "predicted": (("model", "image"), [["fear"] * 10] * 5),
             "subject": ("image", [f"p{i}" for i in range(10)]),
         },
         attrs={"target": "predicted"},
-    )  # fmt: skip
+    )

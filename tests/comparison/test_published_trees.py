@@ -8,10 +8,22 @@ from workbench.comparison.distances import leaf_sets
 from workbench.heatmaps import load_folder
 
 TOP = {"anger": ".869", "disgust": ".431", "fear": ".529", "happiness": ".361", "sadness": ".549", "surprise": ".577"}
-COPHENETIC = {"anger": ".875", "disgust": ".864", "fear": ".913", "happiness": ".906", "sadness": ".851",
-              "surprise": ".855"}  # fmt: skip
-MEAN_CORRELATION = {"anger": ".540", "disgust": ".703", "fear": ".702", "happiness": ".796", "sadness": ".665",
-                    "surprise": ".620"}  # fmt: skip
+COPHENETIC = {
+    "anger": ".875",
+    "disgust": ".864",
+    "fear": ".913",
+    "happiness": ".906",
+    "sadness": ".851",
+    "surprise": ".855",
+}
+MEAN_CORRELATION = {
+    "anger": ".540",
+    "disgust": ".703",
+    "fear": ".702",
+    "happiness": ".796",
+    "sadness": ".665",
+    "surprise": ".620",
+}
 NOT_PRETRAINED = {"SilNet", "WeiNet", "SongNet", "AlexNet"}
 
 

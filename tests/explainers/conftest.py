@@ -58,8 +58,9 @@ class Branched(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(channels, 5, 3, padding=1)
         self.branch = nn.Sequential(nn.Conv2d(5, 5, 3, padding=1), nn.ELU(), nn.Dropout(0.5))
-        self.head = nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(5 * (side // 2) ** 2, 8), nn.Tanh(),
-                                  nn.Linear(8, classes))  # fmt: skip
+        self.head = nn.Sequential(
+            nn.MaxPool2d(2), nn.Flatten(), nn.Linear(5 * (side // 2) ** 2, 8), nn.Tanh(), nn.Linear(8, classes)
+        )
 
     def forward(self, x):
         x = torch.tanh(self.stem(x))

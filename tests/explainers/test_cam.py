@@ -112,8 +112,14 @@ def test_hires_cam_sums_to_the_score_of_a_linear_read_out(toy, crops):
 
 
 def test_another_layer_by_option(networks, crops):
-    found = run(networks["plain"], crops, ["grad_cam", "layer_cam"], [0] * 4, options={"grad_cam": {"layer": "first"}},
-                progress=False)  # fmt: skip
+    found = run(
+        networks["plain"],
+        crops,
+        ["grad_cam", "layer_cam"],
+        [0] * 4,
+        options={"grad_cam": {"layer": "first"}},
+        progress=False,
+    )
     assert found["grad_cam"].layer == "first"
     assert found["grad_cam"].values.shape == (4, 16, 16)
     assert found["layer_cam"].layer == "norm"

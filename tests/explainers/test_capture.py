@@ -16,10 +16,12 @@ def state(module):
         "flags": [p.requires_grad for p in module.parameters()],
         "grads": [None if p.grad is None else p.grad.clone() for p in module.parameters()],
         "values": [value.clone() for value in module.state_dict().values()],
-        "hooks": [len(part._forward_hooks) + len(part._forward_pre_hooks) + len(part._backward_hooks)
-                  for part in module.modules()],
+        "hooks": [
+            len(part._forward_hooks) + len(part._forward_pre_hooks) + len(part._backward_hooks)
+            for part in module.modules()
+        ],
         "random": torch.get_rng_state(),
-    }  # fmt: skip
+    }
 
 
 def assert_same(before, after):
@@ -34,8 +36,9 @@ def assert_same(before, after):
 @pytest.fixture
 def lived_in(toy):
     """A network in the middle of its owner's work: training mode, one frozen layer, gradients accumulated."""
-    module = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(),
-                           nn.Linear(3 * 14 * 14, 3))  # fmt: skip
+    module = nn.Sequential(
+        nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(3 * 14 * 14, 3)
+    )
     classifier = toy(module, "0")
     module.train()
     module[1].eval()
@@ -100,8 +103,9 @@ def test_an_in_place_operation_after_the_layer_does_not_change_what_was_read(toy
 
 
 def test_the_layer_itself_may_work_in_place(toy):
-    module = nn.Sequential(nn.Conv2d(1, 3, 1), nn.ReLU(inplace=True), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1),
-                           nn.Flatten())  # fmt: skip
+    module = nn.Sequential(
+        nn.Conv2d(1, 3, 1), nn.ReLU(inplace=True), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
     inputs = torch.randn(2, 1, 4, 4)
     seen = view(toy(module, "1"), "1", inputs, torch.tensor([0, 2]))
     assert torch.equal(seen.activations, module[0](inputs).relu())

@@ -25,8 +25,20 @@ def found(networks, crops):
 
 
 def test_the_names_that_the_report_needs_are_there():
-    assert {"grad_cam", "grad_cam_pp", "layer_cam", "hires_cam", "integrated_gradients", "saliency", "occlusion",
-            "lime", "rise", "random", "centre", "edge_map"} <= set(NAMES)  # fmt: skip
+    assert {
+        "grad_cam",
+        "grad_cam_pp",
+        "layer_cam",
+        "hires_cam",
+        "integrated_gradients",
+        "saliency",
+        "occlusion",
+        "lime",
+        "rise",
+        "random",
+        "centre",
+        "edge_map",
+    } <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

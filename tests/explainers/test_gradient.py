@@ -52,8 +52,14 @@ def test_integrated_gradients_are_complete(networks, crops, model):
 
 
 def test_the_steps_matter_and_are_recorded(networks, crops):
-    few = run(networks["branched"], crops, "integrated_gradients", [0] * 4, progress=False,
-              options={"integrated_gradients": {"steps": 2}})["integrated_gradients"]  # fmt: skip
+    few = run(
+        networks["branched"],
+        crops,
+        "integrated_gradients",
+        [0] * 4,
+        progress=False,
+        options={"integrated_gradients": {"steps": 2}},
+    )["integrated_gradients"]
     many = run(networks["branched"], crops, "integrated_gradients", [0] * 4, progress=False)["integrated_gradients"]
     assert (few.options, many.options) == ({"steps": 2}, {"steps": 50})
     assert not np.allclose(few.values, many.values, rtol=1e-3)
@@ -75,7 +81,13 @@ def test_a_score_without_gradient_is_named(toy, crops):
 def test_a_non_finite_map_is_named(toy, crops):
     module = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     module[0].weight.data[1] = float("nan")
-    found = run(toy(module, "0"), crops, ["saliency", "lime"], [0, 1, 0, 1], progress=False,
-                options={"lime": {"samples": 20, "space": "logit"}})  # fmt: skip
+    found = run(
+        toy(module, "0"),
+        crops,
+        ["saliency", "lime"],
+        [0, 1, 0, 1],
+        progress=False,
+        options={"lime": {"samples": 20, "space": "logit"}},
+    )
     assert found["saliency"].status == ["non-finite"] * 4  # 0 · NaN on the way down
     assert found["lime"].status == ["ok", "non-finite"] * 2

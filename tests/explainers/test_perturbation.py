@@ -28,8 +28,14 @@ def answers(classifier, crops, index, plan, fill="black", space="probability"):
 
 def test_occlusion_is_captums(networks, crops):
     classifier, targets = networks["plain"], [0, 1, 2, 0]
-    ours = run(classifier, crops, "occlusion", targets, progress=False,
-               options={"occlusion": {"window": 0.25, "stride": 0.125}})["occlusion"].values  # fmt: skip
+    ours = run(
+        classifier,
+        crops,
+        "occlusion",
+        targets,
+        progress=False,
+        options={"occlusion": {"window": 0.25, "stride": 0.125}},
+    )["occlusion"].values
     theirs = Occlusion(classifier.module).attribute(
         classifier.inputs(crops), (1, 4, 4), strides=(1, 2, 2), baselines=-1.0, target=torch.tensor(targets)
     )
@@ -42,8 +48,14 @@ def test_occlusion_by_hand(toy, crops):
             return torch.stack([x[:, 0, 0, 0], x[:, 0].sum((1, 2)), 0 * x[:, 0, 0, 0]], 1)
 
     classifier = toy(Corner(), size=(4, 4))
-    found = run(classifier, crops[:3], "occlusion", [0, 1, 2], progress=False,
-                options={"occlusion": {"window": 0.5, "stride": 0.5}})["occlusion"]  # fmt: skip
+    found = run(
+        classifier,
+        crops[:3],
+        "occlusion",
+        [0, 1, 2],
+        progress=False,
+        options={"occlusion": {"window": 0.5, "stride": 0.5}},
+    )["occlusion"]
     light = classifier.inputs(crops[:3])[:, 0].numpy() + 1  # above black
     corner = np.zeros((4, 4))
     corner[:2, :2] = light[0, 0, 0]
@@ -78,8 +90,15 @@ def test_lime_is_the_weighted_ridge_of_scikit_learn(networks, crops):
         scores = answers(classifier, crops, index, plan)[:, target]
         ridge = Ridge(alpha=1.0).fit(plan.features, scores, sample_weight=weight)
         assert np.allclose(found.values[index], ridge.coef_[plan.regions], atol=1e-4 * np.abs(ridge.coef_).max())
-    assert found.options == {"segments": 30, "compactness": 20.0, "samples": 1000, "fill": "black",
-                             "kernel_width": 0.25, "alpha": 1.0, "space": "probability"}  # fmt: skip
+    assert found.options == {
+        "segments": 30,
+        "compactness": 20.0,
+        "samples": 1000,
+        "fill": "black",
+        "kernel_width": 0.25,
+        "alpha": 1.0,
+        "space": "probability",
+    }
 
 
 def test_lime_weighs_a_sample_that_shows_nothing_as_distance_one():
@@ -167,8 +186,14 @@ def test_masks_are_never_all_there(networks, crops, monkeypatch):
 def test_methods_of_one_design_share_their_forwards(networks, crops):
     from workbench.explainers.perturbation.methods import perturbation_method
 
-    perturbation_method("trial", designs.superpixels, lambda plan, scores: scores.T[:, :1, None] * plan.regions,
-                        summary="x", reference="x", cost="x")  # fmt: skip
+    perturbation_method(
+        "trial",
+        designs.superpixels,
+        lambda plan, scores: scores.T[:, :1, None] * plan.regions,
+        summary="x",
+        reference="x",
+        cost="x",
+    )
     passes = []
     handle = networks["plain"].module.register_forward_hook(lambda _m, inputs, _o: passes.append(len(inputs[0])))
     try:
@@ -214,7 +239,13 @@ def test_a_score_that_no_perturbation_moves_is_constant_not_noise(toy, crops):
         def forward(self, x):
             return x.new_tensor([[1.0, 2.0, 3.0]]).expand(len(x), 3)
 
-    found = run(toy(Deaf()), crops, ["rise", "lime", "occlusion"], [0, 1, 2, 0], progress=False,
-                options={"rise": {"samples": 50}, "lime": {"samples": 50}})  # fmt: skip
+    found = run(
+        toy(Deaf()),
+        crops,
+        ["rise", "lime", "occlusion"],
+        [0, 1, 2, 0],
+        progress=False,
+        options={"rise": {"samples": 50}, "lime": {"samples": 50}},
+    )
     for name in found:
         assert found[name].status == ["constant"] * 4, name

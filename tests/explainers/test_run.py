@@ -39,9 +39,15 @@ def test_an_unknown_option_offers_the_nearest():
 
 @pytest.mark.parametrize(
     ("option", "value", "words"),
-    [("samples", "many", "should be of type int"), ("samples", 0, "out of range"), ("samples", True, "type int"),
-     ("alpha", -1.0, "out of range"), ("alpha", float("inf"), "out of range"), ("fill", 0, "type str")],
-)  # fmt: skip
+    [
+        ("samples", "many", "should be of type int"),
+        ("samples", 0, "out of range"),
+        ("samples", True, "type int"),
+        ("alpha", -1.0, "out of range"),
+        ("alpha", float("inf"), "out of range"),
+        ("fill", 0, "type str"),
+    ],
+)
 def test_a_wrong_value_is_refused(option, value, words):
     with pytest.raises(UsageError, match=words):
         chosen("lime", {"lime": {option: value}})
@@ -73,8 +79,9 @@ def test_a_failing_explainer_is_recorded_and_the_rest_goes_on(networks, crops, t
         raise RuntimeError("no\nmemory left")
 
     trial("broken", broken)
-    found = run(networks["plain"], crops, ["grad_cam", "broken", "saliency"], [0] * 4, on_error="record",
-                progress=False)  # fmt: skip
+    found = run(
+        networks["plain"], crops, ["grad_cam", "broken", "saliency"], [0] * 4, on_error="record", progress=False
+    )
     assert found["broken"].status == ["not computed"] * 4
     assert found["broken"].reason == "no memory left"
     assert np.isnan(found["broken"].values).all()
@@ -93,8 +100,9 @@ def test_a_wrong_layer_is_an_error_or_a_recorded_failure(networks, crops):
     options = {"grad_cam": {"layer": "head"}}
     with pytest.raises(LayerError, match="'head' of 'plain' gives"):
         run(networks["plain"], crops, "grad_cam", [0] * 4, options=options, progress=False)
-    found = run(networks["plain"], crops, ["grad_cam", "hires_cam"], [0] * 4, options=options, on_error="record",
-                progress=False)  # fmt: skip
+    found = run(
+        networks["plain"], crops, ["grad_cam", "hires_cam"], [0] * 4, options=options, on_error="record", progress=False
+    )
     assert "'head' of 'plain' gives" in found["grad_cam"].reason
     assert found["hires_cam"].status == ["ok"] * 4
 
@@ -106,8 +114,15 @@ def test_an_interrupt_leaves_nothing_behind_and_keeps_what_was_done(networks, cr
     trial("stop", stop)
     kept = {}
     with pytest.raises(KeyboardInterrupt):
-        run(networks["plain"], crops, ["saliency", "stop"], [0] * 4, on_error="record", progress=False,
-            on_done=kept.__setitem__)  # fmt: skip
+        run(
+            networks["plain"],
+            crops,
+            ["saliency", "stop"],
+            [0] * 4,
+            on_error="record",
+            progress=False,
+            on_done=kept.__setitem__,
+        )
     assert list(kept) == ["saliency"]
     module = networks["plain"].module
     assert not any(part._forward_hooks for part in module.modules())

@@ -45,12 +45,18 @@ def test_missing_mediapipe_is_said_in_one_line(monkeypatch, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("error", "said"), [
-    (OSError("libGLESv2.so.2: cannot open shared object file: No such file or directory"), "library libGLESv2.so.2"),
-    (OSError("libEGL.so.1: cannot open shared object file: No such file or directory"), "apt install libegl1"),
-    (OSError("/x/mediapipe/tasks/c/libmediapipe.so: cannot open shared object file"), "reinstall mediapipe"),
-    (RuntimeError("Unable to open zip archive.\nmore"), "cannot start the face landmarker model"),
-])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError("libGLESv2.so.2: cannot open shared object file: No such file or directory"),
+            "library libGLESv2.so.2",
+        ),
+        (OSError("libEGL.so.1: cannot open shared object file: No such file or directory"), "apt install libegl1"),
+        (OSError("/x/mediapipe/tasks/c/libmediapipe.so: cannot open shared object file"), "reinstall mediapipe"),
+        (RuntimeError("Unable to open zip archive.\nmore"), "cannot start the face landmarker model"),
+    ],
+)
 def test_native_trouble_is_said_in_one_line(monkeypatch, tmp_path, error, said):
     vision = pytest.importorskip("mediapipe.tasks.python.vision")
 
@@ -136,9 +142,15 @@ def test_one_face_seen_in_two_tiles_counts_once():
 
 
 @pytest.mark.assets
-@pytest.mark.parametrize("picture", [np.zeros((1, 1, 3), np.uint8), np.full((3, 500, 3), 90, np.uint8),
-                                     np.random.default_rng(0).integers(0, 255, (200, 150, 3), dtype=np.uint8)],
-                         ids=["pixel", "strip", "noise"])
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((1, 1, 3), np.uint8),
+        np.full((3, 500, 3), 90, np.uint8),
+        np.random.default_rng(0).integers(0, 255, (200, 150, 3), dtype=np.uint8),
+    ],
+    ids=["pixel", "strip", "noise"],
+)
 def test_no_face_in_pictures_without_one(detector, picture):
     assert detector.detect(picture) == []
 
@@ -172,8 +184,10 @@ def test_two_faces_and_a_turned_photograph(tmp_path):
 
 @pytest.mark.assets
 def test_nothing_native_reaches_standard_error_in_a_fresh_process(tmp_path):
-    program = ("from workbench.faces import load_faces; from skimage import data; "
-               "print(load_faces([('a', data.astronaut())], progress=False))")
+    program = (
+        "from workbench.faces import load_faces; from skimage import data; "
+        "print(load_faces([('a', data.astronaut())], progress=False))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout == "FaceSet(1 face, 256×256, mediapipe478: 1 unlabelled)\n"
     assert done.stderr == ""

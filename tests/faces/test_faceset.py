@@ -16,10 +16,17 @@ LABELS = ["anger", "", "happiness", "anger"]
 def parts(n=4, points=478, **changes):
     generator = np.random.default_rng(0)
     images = generator.integers(0, 255, (n, 16, 16, 3), dtype=np.uint8)
-    table = pd.DataFrame({
-        "name": [f"f{i}" for i in range(n)], "label": LABELS[:n], "subject": ["s0", "s1", "s0", None][:n],
-        "source": "array", "sha256": [crop_sha256(image) for image in images], "padding": 0.0,
-        "light": list("abba")[:n]})
+    table = pd.DataFrame(
+        {
+            "name": [f"f{i}" for i in range(n)],
+            "label": LABELS[:n],
+            "subject": ["s0", "s1", "s0", None][:n],
+            "source": "array",
+            "sha256": [crop_sha256(image) for image in images],
+            "padding": 0.0,
+            "light": list("abba")[:n],
+        }
+    )
     return {"images": images, "landmarks": generator.random((n, points, 2)), "table": table} | changes
 
 
@@ -43,18 +50,21 @@ def table_with(**columns):
     return parts()["table"].assign(**columns)
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"images": np.zeros((4, 16, 12, 3), np.uint8)}, "square"),
-    ({"images": np.zeros((4, 16, 16, 3), np.float32)}, "uint8"),
-    ({"landmarks": np.zeros((4, 68, 2))}, "scheme mediapipe478"),
-    ({"landmarks": np.full((4, 478, 2), np.nan)}, "landmarks of face 0 are not finite"),
-    ({"scheme": "mediapipe468"}, "did you mean mediapipe478"),
-    ({"table": parts()["table"].drop(columns="label")}, "lacks the column label"),
-    ({"table": parts()["table"].head(3)}, "4 face images but 3 rows"),
-    ({"table": table_with(name=["a", "b", "a", "c"])}, "'a' occurs more than once"),
-    ({"table": table_with(name=["a", "b", "", "c"])}, "empty name"),
-    ({"table": table_with(label="hapiness")}, "did you mean happiness"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": np.zeros((4, 16, 12, 3), np.uint8)}, "square"),
+        ({"images": np.zeros((4, 16, 16, 3), np.float32)}, "uint8"),
+        ({"landmarks": np.zeros((4, 68, 2))}, "scheme mediapipe478"),
+        ({"landmarks": np.full((4, 478, 2), np.nan)}, "landmarks of face 0 are not finite"),
+        ({"scheme": "mediapipe468"}, "did you mean mediapipe478"),
+        ({"table": parts()["table"].drop(columns="label")}, "lacks the column label"),
+        ({"table": parts()["table"].head(3)}, "4 face images but 3 rows"),
+        ({"table": table_with(name=["a", "b", "a", "c"])}, "'a' occurs more than once"),
+        ({"table": table_with(name=["a", "b", "", "c"])}, "empty name"),
+        ({"table": table_with(label="hapiness")}, "did you mean happiness"),
+    ],
+)
 def test_wrong_parts_are_refused(change, message):
     with pytest.raises(UsageError, match=message):
         FaceSet(**parts(**change))
@@ -64,11 +74,22 @@ def test_the_68_point_scheme():
     assert FaceSet(**parts(points=68), scheme="ibug68").landmarks.shape == (4, 68, 2)
 
 
-@pytest.mark.parametrize(("index", "expected"), [
-    (1, ["f1"]), (-1, ["f3"]), (slice(1, 3), ["f1", "f2"]), (slice(None, None, -1), ["f3", "f2", "f1", "f0"]),
-    ([2, 0], ["f2", "f0"]), ([True, False, False, True], ["f0", "f3"]), (np.array([3]), ["f3"]), ([], []),
-    ("f2", ["f2"]), (["f3", "f1"], ["f3", "f1"]), (np.array([False] * 4), []),
-])
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        (1, ["f1"]),
+        (-1, ["f3"]),
+        (slice(1, 3), ["f1", "f2"]),
+        (slice(None, None, -1), ["f3", "f2", "f1", "f0"]),
+        ([2, 0], ["f2", "f0"]),
+        ([True, False, False, True], ["f0", "f3"]),
+        (np.array([3]), ["f3"]),
+        ([], []),
+        ("f2", ["f2"]),
+        (["f3", "f1"], ["f3", "f1"]),
+        (np.array([False] * 4), []),
+    ],
+)
 def test_indexing_keeps_rows_together(index, expected):
     whole = FaceSet(**parts(), failures=(Failure("x.jpg", "detect", "no face"),), notes=("said",))
     some = whole[index]
@@ -111,8 +132,9 @@ def test_select_by_column_value_values_and_mask():
 
 def test_repr_is_short_and_stable():
     faces = FaceSet(**parts(), failures=(Failure("x.jpg", "detect", "no face"),))
-    assert repr(faces) == ("FaceSet(4 faces, 16×16, mediapipe478: 2 anger, 1 happiness, 1 unlabelled; "
-                           "1 input without a face)")
+    assert repr(faces) == (
+        "FaceSet(4 faces, 16×16, mediapipe478: 2 anger, 1 happiness, 1 unlabelled; 1 input without a face)"
+    )
     assert repr(faces[[]]) == "FaceSet(0 faces, 16×16, mediapipe478; 1 input without a face)"
     assert repr(FaceSet(**parts())[1]) == "FaceSet(1 face, 16×16, mediapipe478: 1 unlabelled)"
 

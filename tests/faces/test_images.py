@@ -25,8 +25,12 @@ def png_header(width, height, depth=8, colour=2):
     def chunk(kind, content):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)) + \
-        chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
 
 
 def jpeg_bytes(picture):
@@ -53,18 +57,22 @@ def test_plain_png_is_returned_exactly_and_without_notes(tmp_path):
     assert rgb.flags.writeable
 
 
-@pytest.mark.parametrize(("content", "part"), [
-    (b"", "empty"),
-    (b"this is a text file, not a photograph\n" * 10, "no picture in a format"),
-    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "no picture in a format"),
-    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no picture in a format"),
-    (jpeg_bytes(gradient(200, 200))[:900], "damaged or cut short"),
-    (jpeg_bytes(gradient())[:3], "no picture in a format"),
-    (png_header(30, 20), "damaged or cut short"),
-    (png_header(20_000, 20_000), "megapixels"),
-    (png_header(100_000, 100_000), "megapixels"),
-    (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00heicmif1", "no picture in a format"),
-], ids=["empty", "text", "postscript", "svg", "truncated", "stub", "no-data", "bomb", "huge-bomb", "heic"])
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"", "empty"),
+        (b"this is a text file, not a photograph\n" * 10, "no picture in a format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "no picture in a format"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no picture in a format"),
+        (jpeg_bytes(gradient(200, 200))[:900], "damaged or cut short"),
+        (jpeg_bytes(gradient())[:3], "no picture in a format"),
+        (png_header(30, 20), "damaged or cut short"),
+        (png_header(20_000, 20_000), "megapixels"),
+        (png_header(100_000, 100_000), "megapixels"),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00heicmif1", "no picture in a format"),
+    ],
+    ids=["empty", "text", "postscript", "svg", "truncated", "stub", "no-data", "bomb", "huge-bomb", "heic"],
+)
 def test_bad_content_named_jpg_is_refused_in_one_line(tmp_path, content, part):
     path = tmp_path / "photo.jpg"
     path.write_bytes(content)
@@ -130,8 +138,11 @@ def test_sixteen_bit_colour_is_reduced_and_said(tmp_path):
     values = (gradient(4, 5).astype(np.uint16) * 257).astype(">u2")
     raw = b"".join(b"\0" + row.tobytes() for row in values)
     (tmp_path / "a.png").write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 5, 4, 16, 2, 0, 0, 0))
-        + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b""))
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 5, 4, 16, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(raw))
+        + chunk(b"IEND", b"")
+    )
     rgb, notes = read_image(tmp_path / "a.png")
     np.testing.assert_array_equal(rgb, gradient(4, 5))
     assert notes == ["16 bits a channel reduced to 8"]
@@ -177,10 +188,16 @@ def test_opaque_alpha_needs_no_note(tmp_path):
     assert notes == []
 
 
-@pytest.mark.parametrize(("orientation", "turn"), [
-    (1, lambda a: a), (3, lambda a: a[::-1, ::-1]), (6, lambda a: np.rot90(a, -1)), (8, lambda a: np.rot90(a)),
-    (2, lambda a: a[:, ::-1]),
-])
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [
+        (1, lambda a: a),
+        (3, lambda a: a[::-1, ::-1]),
+        (6, lambda a: np.rot90(a, -1)),
+        (8, lambda a: np.rot90(a)),
+        (2, lambda a: a[:, ::-1]),
+    ],
+)
 def test_exif_orientation_is_applied(tmp_path, orientation, turn):
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -197,8 +214,9 @@ def test_senseless_orientation_is_ignored(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "a.png")[0], gradient())
 
 
-@pytest.mark.parametrize(("name", "word"), [("a.gif", "frames"), ("a.webp", "frames"), ("a.png", "frames"),
-                                            ("a.tif", "pages")])
+@pytest.mark.parametrize(
+    ("name", "word"), [("a.gif", "frames"), ("a.webp", "frames"), ("a.png", "frames"), ("a.tif", "pages")]
+)
 def test_first_frame_of_an_animation(tmp_path, name, word):
     frames = [Image.fromarray(np.full((8, 8, 3), value, np.uint8)) for value in (250, 120, 10)]
     options = {"lossless": True} if name.endswith("webp") else {}

@@ -76,8 +76,13 @@ def test_class_folders_give_labels(tmp_path):
         save(tmp_path / name)
     faces = load(tmp_path)
     assert dict(zip(faces.names, faces.table["label"], strict=True)) == {
-        "AN/a.png": "", "Happy/a.png": "happiness", "co/a.png": "", "misc/a.png": "",
-        "test/Surprised/x/a.png": "surprise", "train/SAD/a.png": "sadness"}
+        "AN/a.png": "",
+        "Happy/a.png": "happiness",
+        "co/a.png": "",
+        "misc/a.png": "",
+        "test/Surprised/x/a.png": "surprise",
+        "train/SAD/a.png": "sadness",
+    }
 
 
 def test_failures_are_named_and_the_rest_goes_on(tmp_path):
@@ -89,7 +94,11 @@ def test_failures_are_named_and_the_rest_goes_on(tmp_path):
     faces = load(tmp_path)
     assert faces.names == ["a.png"]
     assert [(f.name, f.stage) for f in faces.failures] == [
-        ("empty-room.png", "detect"), ("odd.png", "detect"), ("text.jpg", "read"), ("zero.png", "read")]
+        ("empty-room.png", "detect"),
+        ("odd.png", "detect"),
+        ("text.jpg", "read"),
+        ("zero.png", "read"),
+    ]
     assert faces.failures[0].reason == "no face found in 120×120 pixels"
     assert faces.failures[1].reason == "native trouble"
     assert all("\n" not in f.reason for f in faces.failures)
@@ -148,7 +157,8 @@ def test_notes_of_one_kind_are_gathered(tmp_path):
     for i in range(6):
         save(tmp_path / f"{i}.png", faces=2)
     assert load(tmp_path).notes == (
-        "6 pictures (0.png, 1.png, 2.png, 3.png and 2 more): 2 faces, the largest was taken",)
+        "6 pictures (0.png, 1.png, 2.png, 3.png and 2 more): 2 faces, the largest was taken",
+    )
 
 
 def test_list_of_paths_and_arrays(tmp_path):
@@ -158,11 +168,19 @@ def test_list_of_paths_and_arrays(tmp_path):
     assert load(paths[1:]).names == ["a.png", "b.png"]
 
 
-@pytest.mark.parametrize(("source", "message"), [
-    ([], "empty"), ("", "path of the faces is empty"), ([3], "entry 0 of the list is a int"),
-    ([("a", picture().astype(float))], "uint8"), ([("a", picture()[..., :2])], "RGB"), ([("a", [[1]])], "got list"),
-    (picture(), "ndarray"), (7, "int"),
-])
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ([], "empty"),
+        ("", "path of the faces is empty"),
+        ([3], "entry 0 of the list is a int"),
+        ([("a", picture().astype(float))], "uint8"),
+        ([("a", picture()[..., :2])], "RGB"),
+        ([("a", [[1]])], "got list"),
+        (picture(), "ndarray"),
+        (7, "int"),
+    ],
+)
 def test_sources_that_are_not_understood(source, message):
     with pytest.raises(UsageError, match=message):
         load(source)
@@ -176,8 +194,10 @@ def table_file(folder, text, name="faces-list.csv"):
 def test_table_paths_are_relative_to_it_and_columns_become_groups(tmp_path):
     for name in ("p/a.png", "p/b.png", "c.png"):
         save(tmp_path / name)
-    file = table_file(tmp_path, "\ufeffpath,label,subject,age,light\np/a.png,Happy,001,31,day\np/b.png,,NA,32,night\n"
-                                "c.png,FEAR,002,40,day\n")
+    file = table_file(
+        tmp_path,
+        "\ufeffpath,label,subject,age,light\np/a.png,Happy,001,31,day\np/b.png,,NA,32,night\nc.png,FEAR,002,40,day\n",
+    )
     faces = load(file)
     assert faces.names == ["a.png", "b.png", "c.png"]
     assert faces.table["label"].tolist() == ["happiness", "", "fear"]
@@ -201,14 +221,17 @@ def test_data_frame(tmp_path, monkeypatch):
     assert faces.table.loc[0, ["name", "label", "subject"]].tolist() == ["a.png", "", ""]
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("file,label\na.png,happy\n", "no column 'path' .columns: file, label."),
-    ("path,label\n", "no rows"),
-    ("path,label\na.png,happy\na.png,hapy\n", "row 2 .a.png.: label 'hapy': .*did you mean happy"),
-    ("path,label\na.png,happy\n ,sad\n", "row 2: 'path' is empty"),
-    ("path,name\na.png,x\nb.png,x\n", "'x' stands in more than one row"),
-    ("path,sha256\na.png,x\n", "'sha256' is filled in by the workbench"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,label\na.png,happy\n", "no column 'path' .columns: file, label."),
+        ("path,label\n", "no rows"),
+        ("path,label\na.png,happy\na.png,hapy\n", "row 2 .a.png.: label 'hapy': .*did you mean happy"),
+        ("path,label\na.png,happy\n ,sad\n", "row 2: 'path' is empty"),
+        ("path,name\na.png,x\nb.png,x\n", "'x' stands in more than one row"),
+        ("path,sha256\na.png,x\n", "'sha256' is filled in by the workbench"),
+    ],
+)
 def test_tables_that_are_refused_before_any_picture_is_read(tmp_path, text, message):
     with pytest.raises(UsageError, match=message) as caught:
         load(table_file(tmp_path, text))

@@ -17,12 +17,25 @@ from workbench.faces.faceset import crop_sha256
 def some_faces(n=3):
     generator = np.random.default_rng(1)
     images = generator.integers(0, 255, (n, 24, 24, 3), dtype=np.uint8)
-    table = pd.DataFrame({
-        "name": ["a/b c.jpg#1", "ünï,\"quoted\"", "001"][:n], "label": ["anger", "", "fear"][:n],
-        "subject": ["01", "", "NA"][:n], "source": ["x.jpg", "y", "z"][:n],
-        "sha256": [crop_sha256(image) for image in images], "padding": [0.0, 0.25, 0.1][:n], "age": [1, 2, 3][:n]})
-    return FaceSet(images, generator.normal(size=(n, 478, 2)).astype(np.float32), table,
-                   failures=(Failure("bad, file.png", "read", 'a "reason"'),), notes=("said",), attrs={"crop": "1.15"})
+    table = pd.DataFrame(
+        {
+            "name": ["a/b c.jpg#1", 'ünï,"quoted"', "001"][:n],
+            "label": ["anger", "", "fear"][:n],
+            "subject": ["01", "", "NA"][:n],
+            "source": ["x.jpg", "y", "z"][:n],
+            "sha256": [crop_sha256(image) for image in images],
+            "padding": [0.0, 0.25, 0.1][:n],
+            "age": [1, 2, 3][:n],
+        }
+    )
+    return FaceSet(
+        images,
+        generator.normal(size=(n, 478, 2)).astype(np.float32),
+        table,
+        failures=(Failure("bad, file.png", "read", 'a "reason"'),),
+        notes=("said",),
+        attrs={"crop": "1.15"},
+    )
 
 
 def same(a, b):
@@ -35,8 +48,13 @@ def same(a, b):
 def test_round_trip(tmp_path):
     faces = some_faces()
     folder = save_faces(faces, tmp_path / "deep" / "out")
-    assert sorted(p.name for p in folder.iterdir()) == ["crops", "faces.csv", "faceset.json", "failures.csv",
-                                                        "landmarks.npz"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "crops",
+        "faces.csv",
+        "faceset.json",
+        "failures.csv",
+        "landmarks.npz",
+    ]
     assert [p.name for p in folder.parent.iterdir()] == ["out"]
     assert len(list((folder / "crops").iterdir())) == 3
     same(load_faces(folder), faces)

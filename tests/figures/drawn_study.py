@@ -63,13 +63,23 @@ def faces(count: int = 8) -> FaceSet:
     landmarks = np.repeat((face.points / np.array([face.grid[1], face.grid[0]]))[None], count, axis=0)
     names = [f"face-{i:02d}" for i in range(count)]
     names[1] = "<b>odd & name</b>"
-    table = pd.DataFrame({
-        "name": names, "label": labels, "subject": [f"person {i % 3}" for i in range(count)], "source": "drawn",
-        "sha256": [hashlib.sha256(image.tobytes()).hexdigest() for image in images],
-    })
+    table = pd.DataFrame(
+        {
+            "name": names,
+            "label": labels,
+            "subject": [f"person {i % 3}" for i in range(count)],
+            "source": "drawn",
+            "sha256": [hashlib.sha256(image.tobytes()).hexdigest() for image in images],
+        }
+    )
     failures = (Failure("tile 24", "detect", "no face found"), Failure("<i>x</i>.jpg", "read", "not an image"))
-    return FaceSet(images, landmarks.astype(np.float32), table, failures=failures,
-                   notes=("two faces in group.jpg: the largest was taken",))
+    return FaceSet(
+        images,
+        landmarks.astype(np.float32),
+        table,
+        failures=failures,
+        notes=("two faces in group.jpg: the largest was taken",),
+    )
 
 
 def maps(face_set: FaceSet | None = None, seed: int = 0) -> xr.DataArray:
@@ -89,7 +99,7 @@ def maps(face_set: FaceSet | None = None, seed: int = 0) -> xr.DataArray:
             continue
         y, x = rng.uniform(0.3, 0.8) * height, rng.uniform(0.3, 0.7) * width
         bump = np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * (0.13 * height) ** 2)) - 0.15
-        values[m, e, i] = np.where(face.domain, bump * 10.0 ** e, 0)
+        values[m, e, i] = np.where(face.domain, bump * 10.0**e, 0)
     values[0, 0, 2] = 0
     status[0, 0, 2] = "constant"
     logits = rng.normal(size=(len(MODELS), count, len(CLASSES))) + 2.5 * np.eye(7)[np.arange(count) % 7]
@@ -98,21 +108,34 @@ def maps(face_set: FaceSet | None = None, seed: int = 0) -> xr.DataArray:
     probability[2, :, CLASSES.index("neutral")] = np.nan
     predicted = np.array(CLASSES)[np.nanargmax(probability, axis=-1)]
     return xr.DataArray(
-        values, dims=("model", "explainer", "image", "y", "x"), name="heatmap",
+        values,
+        dims=("model", "explainer", "image", "y", "x"),
+        name="heatmap",
         coords={
-            "model": list(MODELS), "explainer": list(EXPLAINERS), "image": face_set.names,
+            "model": list(MODELS),
+            "explainer": list(EXPLAINERS),
+            "image": face_set.names,
             "status": (("model", "explainer", "image"), status),
             "role": ("explainer", ["method", "method", "control"]),
             "predicted": (("model", "image"), predicted),
-            **{f"probability_{name}": (("model", "image"), probability[..., c].astype(np.float32))
-               for c, name in enumerate(CLASSES)},
+            **{
+                f"probability_{name}": (("model", "image"), probability[..., c].astype(np.float32))
+                for c, name in enumerate(CLASSES)
+            },
             "label": ("image", face_set.table["label"].to_numpy().astype(str)),
             "subject": ("image", face_set.table["subject"].to_numpy().astype(str)),
             "sha256": ("image", face_set.table["sha256"].to_numpy().astype(str)),
             "layer": (("model", "explainer"), [["conv", "", ""]] * len(MODELS)),
         },
-        attrs={"frame": "mediapipe478", "target": "predicted", "target_space": "logit", "seed": 0,
-               "options": json.dumps({"lime": {"samples": 1000}}), "failures": "[]", "package_version": "0"},
+        attrs={
+            "frame": "mediapipe478",
+            "target": "predicted",
+            "target_space": "logit",
+            "seed": 0,
+            "options": json.dumps({"lime": {"samples": 1000}}),
+            "failures": "[]",
+            "package_version": "0",
+        },
     )
 
 
@@ -123,12 +146,15 @@ def masks(name: str = "drawn") -> MaskSet:
     values = np.zeros((6, height, width), np.float32)
     for i in range(6):
         top, left = int((0.2 + 0.08 * i) * height), int((0.2 + 0.06 * (i % 3)) * width)
-        values[i, top:top + height // 4, left:left + width // 3] = 1
+        values[i, top : top + height // 4, left : left + width // 3] = 1
     values *= face.domain
-    return MaskSet(name, xr.DataArray(values, dims=("expression", "y", "x"),
-                                      coords={"expression": list(BASIC_EXPRESSIONS)}),
-                   "mediapipe478", xr.DataArray(face.domain, dims=("y", "x")),
-                   {"citation": "Nobody (2026)", "licence": "CC0-1.0", "authority": "none: rectangles for a test"})
+    return MaskSet(
+        name,
+        xr.DataArray(values, dims=("expression", "y", "x"), coords={"expression": list(BASIC_EXPRESSIONS)}),
+        "mediapipe478",
+        xr.DataArray(face.domain, dims=("y", "x")),
+        {"citation": "Nobody (2026)", "licence": "CC0-1.0", "authority": "none: rectangles for a test"},
+    )
 
 
 def heat(face_maps: xr.DataArray | None = None) -> xr.DataArray:
@@ -148,10 +174,20 @@ def heat(face_maps: xr.DataArray | None = None) -> xr.DataArray:
             low, high = mean[inside].min(), mean[inside].max()
             values[m, e, k] = np.where(inside, (mean - low) / (high - low), 0)
     dims = ("model", "explainer", "expression")
-    return xr.DataArray(values, dims=(*dims, "y", "x"), name="heatmap", coords={
-        "model": list(MODELS), "explainer": list(EXPLAINERS), "expression": list(BASIC_EXPRESSIONS),
-        "n": (dims, n), "left_out": (dims, left_out), "role": ("explainer", ["method", "method", "control"]),
-    }, attrs={"frame": "mediapipe478", "by": "predicted", "normalise": "max", "policy": "mean of maps over their max"})
+    return xr.DataArray(
+        values,
+        dims=(*dims, "y", "x"),
+        name="heatmap",
+        coords={
+            "model": list(MODELS),
+            "explainer": list(EXPLAINERS),
+            "expression": list(BASIC_EXPRESSIONS),
+            "n": (dims, n),
+            "left_out": (dims, left_out),
+            "role": ("explainer", ["method", "method", "control"]),
+        },
+        attrs={"frame": "mediapipe478", "by": "predicted", "normalise": "max", "policy": "mean of maps over their max"},
+    )
 
 
 def table(seed: int = 1) -> xr.Dataset:
@@ -159,17 +195,23 @@ def table(seed: int = 1) -> xr.Dataset:
     rng = np.random.default_rng(seed)
     methods = EXPLAINERS[:2]
     dims, shape = ("model", "explainer", "expression"), (len(MODELS), 2, 6)
-    out = xr.Dataset(coords={"model": list(MODELS), "explainer": list(methods), "expression": list(BASIC_EXPRESSIONS),
-                             "mask": list(BASIC_EXPRESSIONS)})
+    out = xr.Dataset(coords={"model": list(MODELS), "explainer": list(methods), "expression": list(BASIC_EXPRESSIONS)})
     own = rng.uniform(0.05, 0.6, (*shape, 6))
     own[:, :, 1] = np.nan
-    out["all_masks_iou"] = ((*dims, "mask"), own)
+    for k, name in enumerate(BASIC_EXPRESSIONS):
+        out[f"iou_with_{name}"] = (dims, own[..., k])
     for score in ("iou", "precision", "recall", "f1", "correlation"):
         mine = np.einsum("...ii->...i", own).copy() if score == "iou" else rng.uniform(0.05, 0.7, shape)
         mine[:, :, 1] = np.nan
         out[score] = (dims, mine)
-        for extra in (f"chance_{score}", f"other_masks_{score}", f"centre_{score}", f"centre_{score}_equal_area",
-                      f"random_weights_{score}", f"edge_map_{score}"):
+        for extra in (
+            f"chance_{score}",
+            f"other_masks_{score}",
+            f"centre_{score}",
+            f"centre_{score}_equal_area",
+            f"random_weights_{score}",
+            f"edge_map_{score}",
+        ):
             values = rng.uniform(0.02, 0.5, shape) if "random" not in extra else np.full(shape, np.nan)
             if extra == "chance_correlation":
                 values = np.zeros(shape)
@@ -179,6 +221,10 @@ def table(seed: int = 1) -> xr.Dataset:
     out["area"] = (dims, rng.uniform(0.1, 0.4, shape))
     out["n"] = (dims, rng.integers(1, 5, shape))
     out["reason"] = (dims, np.where(np.isnan(out["iou"].values), "no face predicted", "").astype(object))
-    out.attrs["reasons"] = json.dumps({f"random_weights_{s}": "no map with random weights was made"
-                                       for s in ("iou", "precision", "recall", "f1", "correlation")})
+    out.attrs["reasons"] = json.dumps(
+        {
+            f"random_weights_{s}": "no map with random weights was made"
+            for s in ("iou", "precision", "recall", "f1", "correlation")
+        }
+    )
     return out

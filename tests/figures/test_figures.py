@@ -22,7 +22,8 @@ from workbench.figures import theme
 from workbench.figures.outlines import edges, features
 from workbench.figures.overlay import displayed
 from workbench.figures.placing import blend, resized
-from workbench.figures.predictions import class_probabilities, said_probability
+from workbench.heatmaps.predictions import class_probabilities, said_probability
+from workbench.scores import all_masks
 
 
 def words(figure: Figure) -> list[str]:
@@ -55,8 +56,9 @@ def every(drawn: ModuleType, study: dict) -> dict[str, Figure]:
     tree = linkage(np.random.default_rng(0).random((3, 4)), "average")
     faces, maps = study["faces"], study["maps"]
     return {
-        "overlay": figures.overlay(faces.images[0], maps.values[0, 0, 0], landmarks=faces.landmarks[0],
-                                   frame=drawn.frame(), threshold=0.5),
+        "overlay": figures.overlay(
+            faces.images[0], maps.values[0, 0, 0], landmarks=faces.landmarks[0], frame=drawn.frame(), threshold=0.5
+        ),
         "overlay_grid": figures.overlay_grid(maps, faces, "net-a"),
         "canonical grid": figures.overlay_grid(maps, None, "net-a"),
         "global_heatmaps": figures.global_heatmaps(study["heat"], "grad_cam", study["masks"]),
@@ -82,7 +84,7 @@ def test_every_figure_is_transparent_and_legible_on_white_and_black(every: dict[
 
 def contrast(one: str, two: str) -> float:
     def luminance(colour: str) -> float:
-        parts = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -251,7 +253,7 @@ def test_scores_panels_share_one_axis_and_show_value_and_controls(study: dict) -
 
 def test_specificity_prints_means_and_marks_the_own_mask(study: dict) -> None:
     figure = figures.specificity(study["table"], "lime")
-    mean = study["table"]["all_masks_iou"].sel(explainer="lime", expression="fear", mask="sadness").mean("model")
+    mean = all_masks(study["table"]).sel(explainer="lime", expression="fear", mask="sadness").mean("model")
     assert theme.number(float(mean)) in words(figure)
     assert sum(p.get_edgecolor()[:3] == pytest.approx((0xD5 / 255, 0x5E / 255, 0)) for p in figure.axes[0].patches) == 6
     assert words(figure).count("–") == 6  # nobody was called disgusted
@@ -295,7 +297,17 @@ def test_probabilities_say_which_classes_a_network_lacks(study: dict) -> None:
     assert figure.axes[0].get_xlim() == (0, 1)
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.2689, ".27"), (-0.051, "−.05"), (1.0, "1.00"), (0.0, ".00"),
-                                             (-0.0001, ".00"), (float("nan"), "–"), (0.999, "1.00")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.2689, ".27"),
+        (-0.051, "−.05"),
+        (1.0, "1.00"),
+        (0.0, ".00"),
+        (-0.0001, ".00"),
+        (float("nan"), "–"),
+        (0.999, "1.00"),
+    ],
+)
 def test_numbers_are_written_one_way(value: float, text: str) -> None:
     assert theme.number(value) == text

@@ -48,8 +48,13 @@ def test_maps_of_the_predicted_class_are_not_grouped_by_label(four_faces):
 def test_maps_of_the_labelled_class_are_grouped_by_label_only(four_faces):
     maps = four_faces.assign_attrs(target="labelled")
     assert global_heatmaps(maps, by="labelled")["n"].sel(model="net1", explainer="cam").values.tolist() == [
-        1, 0, 2, 0, 0, 0,
-    ]  # fmt: skip
+        1,
+        0,
+        2,
+        0,
+        0,
+        0,
+    ]
     with pytest.raises(UsageError, match="use by='labelled'"):
         global_heatmaps(maps, by="predicted")
 

@@ -15,9 +15,16 @@ def rich(build_maps):
     rng = np.random.default_rng(0)
     values = rng.normal(size=(2, 2, 3, 5, 4))
     values[0, 0, 0, 0, 0] = np.nan
-    maps = build_maps(values, [["fear", "anger", "fear"]] * 2, explainer=("cam", "edge_map"),
-                      status=[[["ok"] * 3, ["ok", "constant", "not computed"]]] * 2, subject=["", "Zoë", "b"],
-                      frame="published", seed=3, options=json.dumps({"a": 1}))  # fmt: skip
+    maps = build_maps(
+        values,
+        [["fear", "anger", "fear"]] * 2,
+        explainer=("cam", "edge_map"),
+        status=[[["ok"] * 3, ["ok", "constant", "not computed"]]] * 2,
+        subject=["", "Zoë", "b"],
+        frame="published",
+        seed=3,
+        options=json.dumps({"a": 1}),
+    )
     maps = maps.assign_coords(role=("explainer", ["method", "control"]))
     return maps.assign_attrs(failures=["a", {"b": None}], flag=True, nothing=None, lr=0.5)
 

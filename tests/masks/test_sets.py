@@ -12,8 +12,14 @@ from workbench.masks import MASKS, load_codebook, load_masks
 from workbench.masks.codebooks import codebook_names
 from workbench.vocabulary import BASIC_EXPRESSIONS
 
-PUBLISHED_PIXELS = {"anger": 15376, "disgust": 14444, "fear": 18478, "happiness": 13205, "sadness": 19038,
-                    "surprise": 14614}  # fmt: skip
+PUBLISHED_PIXELS = {
+    "anger": 15376,
+    "disgust": 14444,
+    "fear": 18478,
+    "happiness": 13205,
+    "sadness": 19038,
+    "surprise": 14614,
+}
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:

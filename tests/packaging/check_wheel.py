@@ -22,7 +22,7 @@ def main() -> int:
     here = "--here" in sys.argv
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        run = lambda *command, **options: subprocess.run(command, check=True, cwd=folder, **options)  # noqa: E731
+        run = lambda *command, **options: subprocess.run(command, check=True, cwd=folder, **options)
         run(sys.executable, "-m", "build", "--wheel", "--outdir", str(folder / "dist"), str(ROOT))
         (wheel,) = (folder / "dist").glob("*.whl")
         venv.create(folder / "env", with_pip=True)
@@ -32,8 +32,9 @@ def main() -> int:
         if here:
             run(*pip, "--no-deps", str(wheel))
             site = next(p for p in sys.path if p.endswith("site-packages"))
-            purelib = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))",
-                          capture_output=True, text=True).stdout.strip()  # fmt: skip
+            purelib = run(
+                python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", capture_output=True, text=True
+            ).stdout.strip()
             editable_free = folder / "borrowed"
             editable_free.mkdir()
             for item in Path(site).iterdir():
@@ -42,14 +43,16 @@ def main() -> int:
             Path(purelib, "borrowed.pth").write_text(str(editable_free))
         else:
             run(*pip, "-c", str(ROOT / "constraints.txt"), str(wheel))
-        where = run(python, "-c", "import workbench; print(workbench.__file__)", capture_output=True, text=True,
-                    env=environment).stdout.strip()  # fmt: skip
+        where = run(
+            python, "-c", "import workbench; print(workbench.__file__)", capture_output=True, text=True, env=environment
+        ).stdout.strip()
         assert str(folder) in where, f"the checkout was imported, not the wheel: {where}"
         workbench = str(folder / "env" / "bin" / "workbench")
         run(workbench, "list", "masks", env=environment)
         run(workbench, "fetch", "--demo", env=environment)
-        page = run(workbench, "report", "--out", str(folder / "page"), env=environment, stdout=subprocess.PIPE,
-                   text=True).stdout.strip()  # fmt: skip
+        page = run(
+            workbench, "report", "--out", str(folder / "page"), env=environment, stdout=subprocess.PIPE, text=True
+        ).stdout.strip()
         size = Path(folder, page).stat().st_size
         print(f"the wheel {wheel.name} wrote a report of {size / 1e6:.1f} MB in an environment outside the checkout")
     return 0

@@ -9,16 +9,19 @@ from workbench.report.manifest import plain, without_path
 from workbench.report.recognition import Recognition
 
 
-@pytest.mark.parametrize(("people", "comparisons", "part"), [
-    (1, 1, "no number on this page is significant"),
-    (3, 24, "With 20 faces of three people no number on this page is significant (the smallest p"),
-    (5, 1, "no number on this page is significant"),  # 2 / 2**5 = .0625
-    (6, 1, "Intervals resample people"),  # 2 / 2**6 = .031
-    (6, 24, "survives a correction for the 24 comparisons on this page (that takes at least 10 people)"),
-    (9, 24, "no single number survives"),
-    (10, 24, "Intervals resample people"),  # 24 · 2 / 2**10 = .047
-    (None, 24, "no subject is named"),
-])
+@pytest.mark.parametrize(
+    ("people", "comparisons", "part"),
+    [
+        (1, 1, "no number on this page is significant"),
+        (3, 24, "With 20 faces of three people no number on this page is significant (the smallest p"),
+        (5, 1, "no number on this page is significant"),  # 2 / 2**5 = .0625
+        (6, 1, "Intervals resample people"),  # 2 / 2**6 = .031
+        (6, 24, "survives a correction for the 24 comparisons on this page (that takes at least 10 people)"),
+        (9, 24, "no single number survives"),
+        (10, 24, "Intervals resample people"),  # 24 · 2 / 2**10 = .047
+        (None, 24, "no subject is named"),
+    ],
+)
 def test_significance_depends_on_people_and_comparisons(people: int | None, comparisons: int, part: str) -> None:
     assert part in belief.significance(20, people, comparisons).text
 
@@ -45,10 +48,17 @@ def test_recognition_fails_at_or_below_guessing() -> None:
     assert Recognition("m", ("anger",), {}, {}).accuracy != Recognition("m", ("anger",), {}, {}).accuracy  # NaN
 
 
-@pytest.mark.parametrize(("text", "kept"), [
-    ("/data/users/x/face.jpg", "face.jpg"), ("C:\\Users\\x\\face.jpg", "face.jpg"), ("tile 03", "tile 03"),
-    ("https://doi.org/10.1/x", "https://doi.org/10.1/x"), ("MIT / Apache", "MIT / Apache"), ("a/b.jpg", "a/b.jpg"),
-])
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("/data/users/x/face.jpg", "face.jpg"),
+        ("C:\\Users\\x\\face.jpg", "face.jpg"),
+        ("tile 03", "tile 03"),
+        ("https://doi.org/10.1/x", "https://doi.org/10.1/x"),
+        ("MIT / Apache", "MIT / Apache"),
+        ("a/b.jpg", "a/b.jpg"),
+    ],
+)
 def test_paths_are_cut_to_their_last_part(text: str, kept: str) -> None:
     assert without_path(text) == kept
 

@@ -12,10 +12,14 @@ import pytest
 from workbench.report import report
 from workbench.report.analysis import Analysis
 
-BROWSER = next((p for p in map(Path, ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"))
-                if p.exists()), None)
-pytestmark = [pytest.mark.browser,
-              pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine (Debian: apt install chromium)")]
+BROWSER = next(
+    (p for p in map(Path, ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")) if p.exists()),
+    None,
+)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine (Debian: apt install chromium)"),
+]
 
 # Contrast (WCAG 2) of every text with the ground behind it, SVG text included; text that stands on an SVG picture or
 # patch (numbers in coloured cells) chooses its colour by its cell and is tested with the figures.

@@ -65,22 +65,49 @@ def given(drawn: ModuleType) -> dict:
     faces = drawn.faces()
     maps = drawn.maps(faces)
     linkage = np.array([[0, 1, 0.2, 2], [2, 3, 0.6, 3]])
-    trees = (Tree("grad_cam", "anger", drawn.MODELS, linkage, 0.9, (0.75, float("nan"))),
-             Tree("grad_cam", "disgust", (), np.zeros((0, 4)), reason="no network has a map"))
+    trees = (
+        Tree("grad_cam", "anger", drawn.MODELS, linkage, 0.9, (0.75, float("nan"))),
+        Tree("grad_cam", "disgust", (), np.zeros((0, 4)), reason="no network has a map"),
+    )
     analysis = Analysis(drawn.heat(maps), {"drawn": drawn.table()}, trees, ("A note from the analysis.",))
-    networks = [{"name": name, "labels": list(drawn.CLASSES), "parameters": 1234,
-                 "provenance": {"licence": "MIT", "caveat": "rights <unclear>", "training_data": "FER2013"}}
-                for name in drawn.MODELS]
-    assets = [{"name": "face-landmarker", "licence": "Apache-2.0", "citation": "Google", "caveat": EVIL,
-               "sha256": "ab" * 32, "path": str(Path.home() / "cache" / "secret" / "model.task")}]
-    return {"maps": maps, "masks": drawn.masks(), "faces": faces, "analysis": analysis, "classifiers": networks,
-            "provenance": assets}
+    networks = [
+        {
+            "name": name,
+            "labels": list(drawn.CLASSES),
+            "parameters": 1234,
+            "provenance": {"licence": "MIT", "caveat": "rights <unclear>", "training_data": "FER2013"},
+        }
+        for name in drawn.MODELS
+    ]
+    assets = [
+        {
+            "name": "face-landmarker",
+            "licence": "Apache-2.0",
+            "citation": "Google",
+            "caveat": EVIL,
+            "sha256": "ab" * 32,
+            "path": str(Path.home() / "cache" / "secret" / "model.task"),
+        }
+    ]
+    return {
+        "maps": maps,
+        "masks": drawn.masks(),
+        "faces": faces,
+        "analysis": analysis,
+        "classifiers": networks,
+        "provenance": assets,
+    }
 
 
 @pytest.fixture(scope="module")
 def page(given: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return report(**given, out=tmp_path_factory.mktemp("with") / "report", title=f"Mine {EVIL}", caveat="Only drawn.",
-                  notes=["Said by the caller."])
+    return report(
+        **given,
+        out=tmp_path_factory.mktemp("with") / "report",
+        title=f"Mine {EVIL}",
+        caveat="Only drawn.",
+        notes=["Said by the caller."],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +142,14 @@ def test_every_score_of_the_csv_stands_on_the_page(page: Path) -> None:
     cells = set(re.findall(r"<td[^>]*>([^<]*)", text))
     checked = 0
     for score in ("iou", "precision", "recall", "f1", "correlation"):
-        for column in (score, f"chance_{score}", f"other_masks_{score}", f"centre_{score}",
-                       f"centre_{score}_equal_area", f"edge_map_{score}"):
+        for column in (
+            score,
+            f"chance_{score}",
+            f"other_masks_{score}",
+            f"centre_{score}",
+            f"centre_{score}_equal_area",
+            f"edge_map_{score}",
+        ):
             for value in table[column].dropna():
                 assert number(value, 3) in cells
                 checked += 1
@@ -221,8 +254,15 @@ def test_what_can_be_believed_comes_first_and_follows_from_the_data(page: Path, 
     first = int((table["rank_of_own_mask"] == 1).sum())
     assert f"best match in {first} of {int(table['iou'].notnull().sum())} maps" in text
     assert text.index("What can be believed With") < text.index("8 faces of 3 people used")
-    for said in ("Only drawn.", "Said by the caller.", "A note from the analysis.", "no face found", "lime on 3 of 8",
-                 "rights <unclear>", "FER2013"):
+    for said in (
+        "Only drawn.",
+        "Said by the caller.",
+        "A note from the analysis.",
+        "no face found",
+        "lime on 3 of 8",
+        "rights <unclear>",
+        "FER2013",
+    ):
         assert said in text, said
 
 
@@ -240,8 +280,9 @@ def test_trees_and_their_absence_are_said(page: Path) -> None:
     assert ".75" in text
 
 
-def test_nothing_half_written_is_left_and_foreign_files_stay(given: dict, tmp_path: Path,
-                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_half_written_is_left_and_foreign_files_stay(
+    given: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "r"
     with monkeypatch.context() as patch:
         patch.setattr(sys.modules["workbench.report.page"], "content", lambda *a, **k: 1 / 0)
@@ -265,8 +306,11 @@ def test_nothing_half_written_is_left_and_foreign_files_stay(given: dict, tmp_pa
 
 def test_bad_requests_are_refused_in_one_line(given: dict, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    for change, match in (({"masks": []}, "at least one mask set"), ({"masks": [given["masks"]] * 2}, "'drawn'"),
-                          ({"maps": given["maps"].isel(model=0)}, "dimensions")):
+    for change, match in (
+        ({"masks": []}, "at least one mask set"),
+        ({"masks": [given["masks"]] * 2}, "'drawn'"),
+        ({"maps": given["maps"].isel(model=0)}, "dimensions"),
+    ):
         with pytest.raises(UsageError, match=match) as caught:
             report(**{**given, **change}, out=tmp_path / "r")
         assert "\n" not in str(caught.value)

@@ -77,9 +77,11 @@ def noisy_maps():
         dims=("model", "explainer", "image", "y", "x"),
         name="heatmap",
         coords={
-            "model": ["net"], "explainer": ["cam"], "image": [f"f{i}" for i in range(12)],
+            "model": ["net"],
+            "explainer": ["cam"],
+            "image": [f"f{i}" for i in range(12)],
             "predicted": (("model", "image"), [["fear"] * 12]),
             "subject": ("image", [f"person {i // 2}" for i in range(12)]),
         },
         attrs={"target": "predicted"},
-    )  # fmt: skip
+    )

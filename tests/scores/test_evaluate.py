@@ -9,9 +9,9 @@ import xarray as xr
 from workbench.errors import FrameMismatchError, UnknownNameError, UsageError
 from workbench.heatmaps import otsu, save
 from workbench.masks import MaskSet
-from workbench.scores import SCORES, evaluate, score, tidy
+from workbench.scores import SCORES, all_masks, evaluate, score, tidy
 from workbench.scores.centre import centre_blob
-from workbench.scores.evaluate import DEFAULT_SCORES
+from workbench.scores.evaluation import DEFAULT_SCORES
 from workbench.vocabulary import BASIC_EXPRESSIONS
 
 
@@ -49,7 +49,7 @@ def test_chance_by_hand(table):
 def test_the_other_masks_by_hand(table):
     # with anger: 6 in 21; disgust: column 2 of rows 2, 3: 2 in 17; happiness: 3 in 24; sadness: 9 in 15; surprise: 0
     wanted = [6 / 21, 2 / 17, 15 / 18, 3 / 24, 9 / 15, 0]
-    np.testing.assert_allclose(at(table).all_masks_iou, wanted)
+    np.testing.assert_allclose(at(all_masks(table)), wanted)
     assert float(at(table).other_masks_iou) == pytest.approx((6 / 21 + 2 / 17 + 3 / 24 + 9 / 15 + 0) / 5)
     assert float(at(table).rank_of_own_mask) == 1
 
@@ -236,7 +236,7 @@ def test_one_row_a_cell(table):
     assert len(frame) == 6
     assert frame.set_index("expression").loc["fear", "iou_with_sadness"] == pytest.approx(9 / 15)
     assert not frame.columns.duplicated().any()
-    assert table.to_dataframe().index.names == ["model", "explainer", "expression", "mask"]
+    assert table.to_dataframe().index.names == ["model", "explainer", "expression"]
 
 
 def test_the_table_can_be_written(table, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from workbench.heatmaps import load_folder
 from workbench.masks import load_masks
-from workbench.scores import evaluate, summary, tidy
+from workbench.scores import all_masks, evaluate, summary, tidy
 from workbench.vocabulary import BASIC_EXPRESSIONS
 
 IOU = """
@@ -125,7 +125,7 @@ def test_own_mask_first_is_almost_only_disgust(table):
 
 
 def test_the_mean_of_each_expression_with_each_mask(table):
-    found = table["all_masks_iou"].mean(["model", "explainer"])
+    found = all_masks(table).mean(["model", "explainer"])
     np.testing.assert_allclose(found, MEAN_BY_MASK, atol=5.1e-4)
 
 

@@ -6,8 +6,18 @@ import pytest
 
 from workbench.scores.verdict import verdict
 
-CELL = {"value": 0.3, "chance": 0.15, "centre": 0.25, "other": 0.2, "rank": 1.0, "masks": 6, "low": 0.27, "high": 0.34,
-        "interval_reason": "",  "who": "n = 40 images, 12 subjects"}  # fmt: skip
+CELL = {
+    "value": 0.3,
+    "chance": 0.15,
+    "centre": 0.25,
+    "other": 0.2,
+    "rank": 1.0,
+    "masks": 6,
+    "low": 0.27,
+    "high": 0.34,
+    "interval_reason": "",
+    "who": "n = 40 images, 12 subjects",
+}
 NO = {"low": math.nan, "high": math.nan}
 
 

@@ -21,10 +21,16 @@ from workbench.figures import theme
 from workbench.widgets import ImageExplorer
 
 CHANGES = {
-    "face": "drawn-2", "model": "net-b", "explainer": "integrated_gradients", "second_explainer": "lime",
-    "opacity": 0.3, "threshold": 0.4, "threshold_by": "share of the scale", "scale": "raw values",
+    "face": "drawn-2",
+    "model": "net-b",
+    "explainer": "integrated_gradients",
+    "second_explainer": "lime",
+    "opacity": 0.3,
+    "threshold": 0.4,
+    "threshold_by": "share of the scale",
+    "scale": "raw values",
     "view": "canonical face",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +142,9 @@ def test_no_threshold_no_outline(explorer):
     assert len(explorer._view.panels(explorer.setting)["grad_cam"].axes[0].lines) > 0
 
 
-@pytest.mark.parametrize(("explainer", "model", "reason"), [("lime", "net-a", "not computed"),
-                                                           ("grad_cam", "net-b", "constant")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("explainer", "model", "reason"), [("lime", "net-a", "not computed"), ("grad_cam", "net-b", "constant")]
+)
 def test_a_missing_map_is_said_and_the_face_stays_bare(maps, faces, explainer, model, reason):
     explorer = ImageExplorer(maps, faces, face="drawn-3", model=model, explainer=explainer)
     assert f"No map of {explainer}: {reason}." in explorer.static().words
@@ -157,7 +164,13 @@ def test_words_name_prediction_label_and_target(explorer, maps):
 def test_classes_that_a_network_lacks_have_no_bar_and_no_probabilities_no_bars(maps, faces, explorer):
     figure = explorer._view.bars(replace(explorer.setting, model="net-b"))
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
-        "anger", "disgust", "fear", "happiness (label)", "sadness", "surprise"]  # fmt: skip
+        "anger",
+        "disgust",
+        "fear",
+        "happiness (label)",
+        "sadness",
+        "surprise",
+    ]
     silent = maps.drop_vars([name for name in maps.coords if str(name).startswith("probability_")])
     assert ImageExplorer(silent, faces)._view.bars(explorer.setting) is None
 
@@ -184,9 +197,15 @@ def test_without_a_front_end_a_page_shows_the_picture_and_the_words(explorer):
     assert base64.b64decode(bundle["image/png"]) == explorer.static().png
 
 
-@pytest.mark.parametrize(("trait", "value", "known"), [("face", "drawn-9", "drawn-1"), ("model", "net-c", "net-a"),
-                                                      ("explainer", "grad_kam", "grad_cam"),
-                                                      ("second_explainer", "limes", "lime")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("trait", "value", "known"),
+    [
+        ("face", "drawn-9", "drawn-1"),
+        ("model", "net-c", "net-a"),
+        ("explainer", "grad_kam", "grad_cam"),
+        ("second_explainer", "limes", "lime"),
+    ],
+)
 def test_an_unknown_name_is_refused_in_one_line_and_nothing_changes(explorer, trait, value, known):
     before = explorer.setting
     with pytest.raises(UnknownNameError, match=known) as refused:
@@ -212,8 +231,11 @@ def test_maps_and_faces_that_do_not_belong_together(maps, faces):
 
 
 def test_maps_that_are_not_per_image_maps_on_the_canonical_face(maps, faces):
-    aggregated = maps.isel(image=0, drop=True).expand_dims(expression=["anger"]).transpose(
-        "model", "explainer", "expression", "y", "x")  # fmt: skip
+    aggregated = (
+        maps.isel(image=0, drop=True)
+        .expand_dims(expression=["anger"])
+        .transpose("model", "explainer", "expression", "y", "x")
+    )
     with pytest.raises(UsageError, match="global heatmaps, which show no single face"):
         ImageExplorer(aggregated, faces)
     with pytest.raises(UsageError, match="not ndarray"):

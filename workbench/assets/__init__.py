@@ -45,9 +45,20 @@ class Asset:
     def as_dict(self) -> dict[str, Any]:
         """Plain values: name, package, version, kind, file, sha256, archive_sha256, size, licence, citation, caveat."""
         a = self.archive
-        return {"name": self.name, "package": a.package, "version": a.version, "kind": a.kind, "file": self.file,
-                "sha256": self.sha256, "archive_sha256": a.sha256, "size": self.size, "summary": self.summary,
-                "licence": self.licence, "citation": self.citation, "caveat": self.caveat}
+        return {
+            "name": self.name,
+            "package": a.package,
+            "version": a.version,
+            "kind": a.kind,
+            "file": self.file,
+            "sha256": self.sha256,
+            "archive_sha256": a.sha256,
+            "size": self.size,
+            "summary": self.summary,
+            "licence": self.licence,
+            "citation": self.citation,
+            "caveat": self.caveat,
+        }
 
 
 @dataclass(frozen=True)
@@ -72,16 +83,26 @@ def read_table(text: str) -> list[Asset]:
     for series in tables.get("series", {}).values():
         for *values, size, sha256 in series["rows"]:
             row = {key: series[key].format(*values) for key in ("file", "summary", "caveat") if key in series}
-            rows.append((series["name"].format(*values),
-                         {"archive": series["archive"], "size": size, "sha256": sha256, **row}))
+            rows.append(
+                (series["name"].format(*values), {"archive": series["archive"], "size": size, "sha256": sha256, **row})
+            )
     assets = []
     for name, row in rows:
         a = archives[row["archive"]]
         caveat = " ".join(filter(None, (a.get("caveat", ""), row.get("caveat", ""))))
-        assets.append(Asset(
-            name=name, archive=Archive(a["package"], a["version"], a["kind"], a["sha256"]), file=row["file"],
-            sha256=row["sha256"], size=row["size"], summary=row["summary"], licence=row.get("licence", a["licence"]),
-            citation=row.get("citation", a["citation"]), caveat=caveat))
+        assets.append(
+            Asset(
+                name=name,
+                archive=Archive(a["package"], a["version"], a["kind"], a["sha256"]),
+                file=row["file"],
+                sha256=row["sha256"],
+                size=row["size"],
+                summary=row["summary"],
+                licence=row.get("licence", a["licence"]),
+                citation=row.get("citation", a["citation"]),
+                caveat=caveat,
+            )
+        )
     return assets
 
 
@@ -192,8 +213,10 @@ def _fetch_archive(assets: Sequence[Asset], progress: bool) -> None:
             if errors:
                 raise errors[0]
     except OSError as error:
-        raise AssetError(f"the asset {', '.join(a.name for a in assets)} cannot be stored in {cache_folder()} "
-                         f"({error.strerror or error}); set WORKBENCH_CACHE to a folder with room") from error
+        raise AssetError(
+            f"the asset {', '.join(a.name for a in assets)} cannot be stored in {cache_folder()} "
+            f"({error.strerror or error}); set WORKBENCH_CACHE to a folder with room"
+        ) from error
 
 
 def _unpack(asset: Asset, source: Path) -> None:
@@ -209,12 +232,16 @@ def _unpack(asset: Asset, source: Path) -> None:
                     out.write(chunk)
                     left -= len(chunk)
         except (zipfile.BadZipFile, tarfile.TarError, EOFError, KeyError) as error:
-            raise AssetError(f"the archive {asset.archive} holds no readable {asset.file} for the asset "
-                             f"{asset.name!r} ({error}); report the broken table row") from error
+            raise AssetError(
+                f"the archive {asset.archive} holds no readable {asset.file} for the asset "
+                f"{asset.name!r} ({error}); report the broken table row"
+            ) from error
         got = sha256_of(part)
         if got != asset.sha256:
-            raise AssetError(f"the asset {asset.name!r} ({asset.file} in {asset.archive}) has SHA-256 {got}, expected "
-                             f"{asset.sha256}; nothing was kept, correct the table row")
+            raise AssetError(
+                f"the asset {asset.name!r} ({asset.file} in {asset.archive}) has SHA-256 {got}, expected "
+                f"{asset.sha256}; nothing was kept, correct the table row"
+            )
         part.replace(place)
     finally:
         part.unlink(missing_ok=True)

@@ -71,8 +71,14 @@ def _pip_config_lines() -> list[str]:
     """What `pip config list` prints, by this interpreter's pip, else the one on PATH; [] where there is none."""
     for command in _pip_commands():
         try:
-            done = subprocess.run([*command, "--disable-pip-version-check", "config", "list"], text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60, check=True)
+            done = subprocess.run(
+                [*command, "--disable-pip-version-check", "config", "list"],
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=60,
+                check=True,
+            )
         except (OSError, subprocess.SubprocessError):
             continue
         return done.stdout.splitlines()
@@ -106,17 +112,24 @@ def index_settings() -> IndexSettings:
     `CURL_CA_BUNDLE` stand in for `cert`; netrc and user names in URLs are honoured by unearth.
     """
     options = _options(_pip_config_lines(), os.environ)
-    urls = [] if options.get("no-index", "").lower() not in _FALSE else [
-        options.get("index-url", _PYPI), *options.get("extra-index-url", "").split()]
+    urls = (
+        []
+        if options.get("no-index", "").lower() not in _FALSE
+        else [options.get("index-url", _PYPI), *options.get("extra-index-url", "").split()]
+    )
     try:
         timeout = float(options.get("timeout", options.get("default-timeout", "15")))
     except ValueError:
         timeout = 15.0
     return IndexSettings(
-        index_urls=tuple(urls), find_links=tuple(options.get("find-links", "").split()),
+        index_urls=tuple(urls),
+        find_links=tuple(options.get("find-links", "").split()),
         trusted_hosts=tuple(options.get("trusted-host", "").split()),
         cert=options.get("cert") or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or None,
-        client_cert=options.get("client-cert"), proxy=options.get("proxy"), timeout=timeout)
+        client_cert=options.get("client-cert"),
+        proxy=options.get("proxy"),
+        timeout=timeout,
+    )
 
 
 def _is_local(location: str) -> bool:
@@ -133,16 +146,20 @@ def _client(settings: IndexSettings) -> PyPIClient:
     if settings.cert or settings.client_cert:
         try:
             folder = bool(settings.cert) and Path(str(settings.cert)).is_dir()
-            verify = ssl.create_default_context(cafile=None if folder else settings.cert,
-                                                capath=settings.cert if folder else None)
+            verify = ssl.create_default_context(
+                cafile=None if folder else settings.cert, capath=settings.cert if folder else None
+            )
             if settings.client_cert:
                 verify.load_cert_chain(settings.client_cert)
         except (OSError, ssl.SSLError) as error:
-            raise AssetError(f"pip's certificate {settings.cert or settings.client_cert} cannot be used ({error}); "
-                             "correct `cert` in pip's configuration") from error
+            raise AssetError(
+                f"pip's certificate {settings.cert or settings.client_cert} cannot be used ({error}); "
+                "correct `cert` in pip's configuration"
+            ) from error
     extra: dict[str, Any] = {"proxy": settings.proxy} if settings.proxy else {}
-    client = PyPIClient(trusted_hosts=settings.trusted_hosts, verify=verify, timeout=settings.timeout,
-                        follow_redirects=True, **extra)
+    client = PyPIClient(
+        trusted_hosts=settings.trusted_hosts, verify=verify, timeout=settings.timeout, follow_redirects=True, **extra
+    )
     client.auth = MultiDomainBasicAuth(prompting=False, index_urls=list(settings.index_urls))
     return client
 
@@ -159,20 +176,29 @@ def _links(archive: Archive, client: PyPIClient, settings: IndexSettings, notes:
             notes.append(f"{_bare(location)} not asked (WORKBENCH_OFFLINE)")
             continue
         finder = PackageFinder(
-            session=client, ignore_compatibility=True, trusted_hosts=settings.trusted_hosts,
-            index_urls=[location] if kind == "index" else [], find_links=[location] if kind != "index" else [],
-            only_binary=[archive.package] if wheel else [], no_binary=[] if wheel else [archive.package])
+            session=client,
+            ignore_compatibility=True,
+            trusted_hosts=settings.trusted_hosts,
+            index_urls=[location] if kind == "index" else [],
+            find_links=[location] if kind != "index" else [],
+            only_binary=[archive.package] if wheel else [],
+            no_binary=[] if wheel else [archive.package],
+        )
         try:
-            found = list(finder.find_matches(f"{archive.package}=={archive.version}", allow_yanked=True,
-                                             allow_prereleases=True))
+            found = list(
+                finder.find_matches(f"{archive.package}=={archive.version}", allow_yanked=True, allow_prereleases=True)
+            )
         except Exception as error:  # a source that is down must not hide the others
             notes.append(f"{_bare(location)}: {type(error).__name__}: {_first_line(error)}")
             continue
         links = [m.link for m in found if m.link.is_wheel == wheel]
         named = [link for link in links if (link.hashes or {}).get("sha256") in (None, archive.sha256)]
         if not named:
-            notes.append(f"{_bare(location)} does not offer it" if not links else
-                         f"{_bare(location)} offers it with another SHA-256")
+            notes.append(
+                f"{_bare(location)} does not offer it"
+                if not links
+                else f"{_bare(location)} offers it with another SHA-256"
+            )
         yield from (link for link in named if not (offline() and not link.is_file))
 
 
@@ -209,10 +235,19 @@ def _stream(link: Link, part: Path, client: PyPIClient, label: str, progress: bo
             have = 0
         length = response.headers.get("content-length")
         total = have + int(length) if length and length.isdigit() else None
-        with part.open("ab" if resumed else "wb") as out, tqdm(
-            desc=label, total=total, initial=have, unit="B", unit_scale=True, file=sys.stderr, leave=False,
-            disable=None if progress else True,
-        ) as bar:
+        with (
+            part.open("ab" if resumed else "wb") as out,
+            tqdm(
+                desc=label,
+                total=total,
+                initial=have,
+                unit="B",
+                unit_scale=True,
+                file=sys.stderr,
+                leave=False,
+                disable=None if progress else True,
+            ) as bar,
+        ):
             for chunk in response.iter_raw(_CHUNK):
                 out.write(chunk)
                 bar.update(len(chunk))
@@ -236,8 +271,9 @@ def download(archive: Archive, folder: Path, progress: bool = True) -> Path:
                 try:
                     _stream(link, part, client, f"{archive.package} {archive.version}", progress)
                 except Exception as error:  # network, HTTP status, full disk: named below, what came stays for resuming
-                    notes.append(f"{link.filename} from {_bare(link.normalized)}: "
-                                 f"{type(error).__name__}: {_first_line(error)}")
+                    notes.append(
+                        f"{link.filename} from {_bare(link.normalized)}: {type(error).__name__}: {_first_line(error)}"
+                    )
                     if getattr(getattr(error, "response", None), "status_code", 500) < 500:
                         break
                     continue

@@ -28,8 +28,10 @@ def read_labels(labels: Labels) -> tuple[str, ...]:
     if isinstance(labels, Mapping):
         pairs = [(value, key) if isinstance(value, int) else (int(key), value) for key, value in labels.items()]
         if sorted(column for column, _ in pairs) != list(range(len(pairs))):
-            raise UsageError(f"the columns of labels must be 0 to {len(pairs) - 1}, each once, not "
-                             + ", ".join(str(column) for column, _ in pairs))
+            raise UsageError(
+                f"the columns of labels must be 0 to {len(pairs) - 1}, each once, not "
+                + ", ".join(str(column) for column, _ in pairs)
+            )
         labels = [str(name) for _, name in sorted(pairs)]
     names = [str(label).strip() for label in labels]
     if not names or not all(names):
@@ -59,9 +61,17 @@ def private_copy(module: nn.Module) -> nn.Module:
         raise ClassifierError(f"the module cannot be copied ({line}); build it anew and load its weights") from None
 
 
-def build(name: str, module: nn.Module, labels: tuple[str, ...], preprocessing: Preprocessing, *,
-          kind: Literal["softmax", "sigmoid", "linear"] = "softmax", layer: str | None = None,
-          device: str | torch.device | None = None, provenance: Mapping[str, str] | None = None) -> Classifier:
+def build(
+    name: str,
+    module: nn.Module,
+    labels: tuple[str, ...],
+    preprocessing: Preprocessing,
+    *,
+    kind: Literal["softmax", "sigmoid", "linear"] = "softmax",
+    layer: str | None = None,
+    device: str | torch.device | None = None,
+    provenance: Mapping[str, str] | None = None,
+) -> Classifier:
     """A Classifier around `module`, which is put into evaluation mode, frozen and moved to `device` (default: CPU).
 
     Raises ClassifierError where the output does not match the labels or holds NaN; LayerError for a bad `layer`.
@@ -74,8 +84,10 @@ def build(name: str, module: nn.Module, labels: tuple[str, ...], preprocessing: 
     except ClassifierError as error:
         raise ClassifierError(f"{name}: {error}") from None
     if found.output.shape[1] != len(labels):
-        raise ClassifierError(f"{name}: the module gives {found.output.shape[1]} outputs, {len(labels)} labels were "
-                              f"given ({', '.join(labels)})")
+        raise ClassifierError(
+            f"{name}: the module gives {found.output.shape[1]} outputs, {len(labels)} labels were "
+            f"given ({', '.join(labels)})"
+        )
     if not torch.isfinite(found.output).all():
         raise ClassifierError(f"{name}: the module gives NaN or infinity on a noise image; its weights are damaged")
     if layer is not None:

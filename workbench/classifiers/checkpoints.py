@@ -44,8 +44,10 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         held: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "weights_only" in str(error).lower() or "unsupported" in str(error).lower():
-            raise ClassifierError(f"{path.name} holds Python objects besides weights, which are never run; save "
-                                  "module.state_dict() with torch.save, or a .safetensors file") from None
+            raise ClassifierError(
+                f"{path.name} holds Python objects besides weights, which are never run; save "
+                "module.state_dict() with torch.save, or a .safetensors file"
+            ) from None
         raise UnreadableFileError(f"{path} is no checkpoint: it is neither torch's format nor safetensors") from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         line = (str(error).splitlines() or [""])[0]
@@ -77,26 +79,42 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], labels: tuple
     wanted = module.state_dict()
     given = dict(weights)
     for _ in range(3):
-        prefix = next((p for p in _WRAPPING_PREFIXES if given and all(name.startswith(p) for name in given)
-                       and not any(name.startswith(p) for name in wanted)), None)
+        prefix = next(
+            (
+                p
+                for p in _WRAPPING_PREFIXES
+                if given
+                and all(name.startswith(p) for name in given)
+                and not any(name.startswith(p) for name in wanted)
+            ),
+            None,
+        )
         if prefix is None:
             break
         given = {name.removeprefix(prefix): value for name, value in given.items()}
     missing = [name for name in wanted if name not in given and not name.endswith("num_batches_tracked")]
     surplus = [name for name in given if name not in wanted]
     if missing or surplus:
-        parts = [f"{len(names)} {what} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
-                 for what, names in (("missing", missing), ("surplus", surplus)) if names]
-        raise ClassifierError(f"{where}: the weights are of another architecture: {', '.join(parts)} of "
-                              f"{len(wanted)} names")
+        parts = [
+            f"{len(names)} {what} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+            for what, names in (("missing", missing), ("surplus", surplus))
+            if names
+        ]
+        raise ClassifierError(
+            f"{where}: the weights are of another architecture: {', '.join(parts)} of {len(wanted)} names"
+        )
     unlike = [name for name in given if given[name].shape != wanted[name].shape]
     if unlike:
         name = unlike[-1]
         theirs, ours = given[name].shape, wanted[name].shape
         if len(unlike) <= 2 and len(theirs) == len(ours) > 0 and ours[0] == len(labels) and theirs[1:] == ours[1:]:
-            raise ClassifierError(f"{where}: the checkpoint has {theirs[0]} classes, {len(labels)} labels were given "
-                                  f"({', '.join(labels)})")
-        raise ClassifierError(f"{where}: {len(unlike)} weights have another shape, first {unlike[0]!r}: "
-                              f"{tuple(given[unlike[0]].shape)} in the file, {tuple(wanted[unlike[0]].shape)} in "
-                              "the network")
+            raise ClassifierError(
+                f"{where}: the checkpoint has {theirs[0]} classes, {len(labels)} labels were given "
+                f"({', '.join(labels)})"
+            )
+        raise ClassifierError(
+            f"{where}: {len(unlike)} weights have another shape, first {unlike[0]!r}: "
+            f"{tuple(given[unlike[0]].shape)} in the file, {tuple(wanted[unlike[0]].shape)} in "
+            "the network"
+        )
     module.load_state_dict(given, strict=False)

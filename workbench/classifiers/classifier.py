@@ -31,8 +31,10 @@ class Head:
             raise ClassifierError("a head needs at least one label")
         twice = [label for label in self.labels if self.labels.count(label) > 1]
         if twice:
-            raise ClassifierError(f"the label {twice[0]!r} stands {len(twice)} times among "
-                                  f"{', '.join(self.labels)}; every output needs a name of its own")
+            raise ClassifierError(
+                f"the label {twice[0]!r} stands {len(twice)} times among "
+                f"{', '.join(self.labels)}; every output needs a name of its own"
+            )
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,9 @@ class Preprocessing:
             raise UsageError(f"channels must be 1 (grey) or 3 (RGB), not {self.channels}")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.channels) or not np.isfinite(values).all():
-                raise UsageError(f"{name} must be one number, or one for each of {self.channels} channels, "
-                                 f"not {values}")
+                raise UsageError(
+                    f"{name} must be one number, or one for each of {self.channels} channels, not {values}"
+                )
         if min(self.std) <= 0:
             raise UsageError(f"std must be above 0, not {self.std}")
 
@@ -89,15 +92,18 @@ class Classifier:
 
     def __repr__(self) -> str:
         height, width = self.preprocessing.size
-        return (f"Classifier({self.name!r}, {', '.join(self.labels if 'expression' in self.heads else self.heads)}, "
-                f"{self.preprocessing.channels}×{height}×{width}, cam_layer={self.cam_layer!r})")
+        return (
+            f"Classifier({self.name!r}, {', '.join(self.labels if 'expression' in self.heads else self.heads)}, "
+            f"{self.preprocessing.channels}×{height}×{width}, cam_layer={self.cam_layer!r})"
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Class names of the expression head, in output order, in the workbench's vocabulary."""
         if "expression" not in self.heads:
-            raise ClassifierError(f"the classifier {self.name!r} has no expression head; it has "
-                                  + ", ".join(self.heads))
+            raise ClassifierError(
+                f"the classifier {self.name!r} has no expression head; it has " + ", ".join(self.heads)
+            )
         return self.heads["expression"].labels
 
     @property
@@ -169,8 +175,11 @@ class Classifier:
         """Name → (channels, height, width) of every layer with a spatial output, in order of execution."""
         from workbench.classifiers.layers import probe
 
-        return {name: shape for name, shape in probe(self.module, self.preprocessing).shapes.items()
-                if shape[1] * shape[2] > 1}
+        return {
+            name: shape
+            for name, shape in probe(self.module, self.preprocessing).shapes.items()
+            if shape[1] * shape[2] > 1
+        }
 
     def with_layer(self, layer: str) -> Classifier:
         """The same network with another default layer; LayerError where it does not exist or is not spatial."""
@@ -189,9 +198,15 @@ class Classifier:
             "name": self.name,
             "labels": list(self.heads["expression"].labels) if "expression" in self.heads else [],
             "heads": {name: {"kind": head.kind, "labels": list(head.labels)} for name, head in self.heads.items()},
-            "input": {"channels": one.channels, "height": one.size[0], "width": one.size[1],
-                      "mean": list(one.mean), "std": list(one.std),
-                      "resize": "bilinear, antialiased", "grey": "BT.601 luma" if one.channels == 1 else ""},
+            "input": {
+                "channels": one.channels,
+                "height": one.size[0],
+                "width": one.size[1],
+                "mean": list(one.mean),
+                "std": list(one.std),
+                "resize": "bilinear, antialiased",
+                "grey": "BT.601 luma" if one.channels == 1 else "",
+            },
             "cam_layer": self.cam_layer,
             "cam_grid": {"channels": channels, "height": height, "width": width},
             "parameters": sum(parameter.numel() for parameter in self.module.parameters()),

@@ -55,8 +55,10 @@ def read_graph(document: Config, where: str) -> GraphSpec:
     """
     kind, config = document.get("class_name"), document.get("config")
     if kind not in _MODELS or config is None:
-        raise ClassifierError(f"{where}: a Keras model of class {kind!r} cannot be read; "
-                              "save a Sequential or Functional model with model.save()")
+        raise ClassifierError(
+            f"{where}: a Keras model of class {kind!r} cannot be read; "
+            "save a Sequential or Functional model with model.save()"
+        )
     if isinstance(config, list):  # Sequential, before Keras 2.2.3
         config = {"name": "sequential", "layers": config}
     if kind == "Sequential" or "output_layers" not in config:
@@ -78,8 +80,9 @@ def _kind(entry: Config, constants: tuple[float | None, ...]) -> str:
     return kind
 
 
-def _spec(entry: Config, name: str, sources: tuple[str, ...], constants: tuple[float | None, ...],
-          where: str) -> LayerSpec:
+def _spec(
+    entry: Config, name: str, sources: tuple[str, ...], constants: tuple[float | None, ...], where: str
+) -> LayerSpec:
     kind = _kind(entry, constants)
     config = entry["config"]
     graph = read_graph(entry, f"{where}, model {name!r} in it") if kind in _MODELS else None
@@ -133,12 +136,15 @@ def _functional(config: Config, where: str) -> GraphSpec:
             continue
         if len(nodes) != 1:
             problem = f"is shared: it is called {len(nodes)} times" if nodes else "is fed by no other layer"
-            raise ClassifierError(f"{where}: layer {name!r} ({entry['class_name']}) {problem}; "
-                                  "only graphs that call each layer once can be read")
+            raise ClassifierError(
+                f"{where}: layer {name!r} ({entry['class_name']}) {problem}; "
+                "only graphs that call each layer once can be read"
+            )
         sources, constants = _arguments(nodes[0], name, where)
         specs[name] = _spec(entry, name, sources, constants, where)
-    return GraphSpec(str(config.get("name", "model")), source, result, shape,
-                     tuple(_in_order(specs, source, result, where)))
+    return GraphSpec(
+        str(config.get("name", "model")), source, result, shape, tuple(_in_order(specs, source, result, where))
+    )
 
 
 def _single(ends: Any, what: str, where: str) -> str:
@@ -147,8 +153,9 @@ def _single(ends: Any, what: str, where: str) -> str:
     if isinstance(ends, Mapping):
         ends = list(ends.values())
     if len(ends) != 1:
-        raise ClassifierError(f"{where}: the model has {len(ends)} {what}; only models with one input and one output "
-                              "can be read")
+        raise ClassifierError(
+            f"{where}: the model has {len(ends)} {what}; only models with one input and one output can be read"
+        )
     return str(ends[0][0])
 
 
@@ -159,8 +166,10 @@ def _arguments(node: Any, name: str, where: str) -> tuple[tuple[str, ...], tuple
 
     def tensor(history: Sequence[Any]) -> None:
         if len(history) > 2 and history[2] != 0:
-            raise ClassifierError(f"{where}: layer {name!r} uses output {history[2]} of {history[0]!r}; "
-                                  "only layers with one output can be read")
+            raise ClassifierError(
+                f"{where}: layer {name!r} uses output {history[2]} of {history[0]!r}; "
+                "only layers with one output can be read"
+            )
         sources.append(str(history[0]))
         constants.append(None)
 
@@ -168,6 +177,7 @@ def _arguments(node: Any, name: str, where: str) -> tuple[tuple[str, ...], tuple
         constants.append(float(value))
 
     if isinstance(node, Mapping):  # Keras 3
+
         def walk(value: Any) -> None:
             if isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__":
                 tensor(value["config"]["keras_history"])
@@ -191,8 +201,9 @@ def _arguments(node: Any, name: str, where: str) -> tuple[tuple[str, ...], tuple
                 elif isinstance(value, list) and len(value) >= 3 and isinstance(value[0], str):
                     tensor(value)
                 elif isinstance(value, list | Mapping) and value:
-                    raise ClassifierError(f"{where}: layer {name!r} is called with {key}={value!r}, which cannot "
-                                          "be read")
+                    raise ClassifierError(
+                        f"{where}: layer {name!r} is called with {key}={value!r}, which cannot be read"
+                    )
     return tuple(sources), tuple(constants)
 
 

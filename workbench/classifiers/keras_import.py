@@ -52,8 +52,10 @@ class KerasGraph(nn.Module):
         """State the step that is the output, and drop from memory what no later step needs."""
         self._result = result
         last = {source: index for index, (_, sources) in enumerate(self._plan) for source in sources}
-        self._forget = [tuple(s for s in dict.fromkeys(sources) if last[s] == index and s != result)
-                        for index, (_, sources) in enumerate(self._plan)]
+        self._forget = [
+            tuple(s for s in dict.fromkeys(sources) if last[s] == index and s != result)
+            for index, (_, sources) in enumerate(self._plan)
+        ]
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the steps in order."""
@@ -101,21 +103,25 @@ def read_keras(path: str | Path) -> KerasModel:
         raise
     except _DAMAGE as error:
         line = (str(error).splitlines() or [""])[0]
-        raise UnreadableFileError(f"{path} is damaged, or was not written by Keras "
-                                  f"({type(error).__name__}: {line}); save it anew") from None
+        raise UnreadableFileError(
+            f"{path} is damaged, or was not written by Keras ({type(error).__name__}: {line}); save it anew"
+        ) from None
 
 
 def _read(file: h5py.File, where: str) -> KerasModel:
     text = file.attrs.get("model_config")
     if text is None:
-        raise ClassifierError(f"{where}: the file holds no architecture (model_config), at most weights; "
-                              "save the whole model with model.save('….h5')")
+        raise ClassifierError(
+            f"{where}: the file holds no architecture (model_config), at most weights; "
+            "save the whole model with model.save('….h5')"
+        )
     try:
         document = json.loads(text)
         graph = read_graph(document, where)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-        raise ClassifierError(f"{where}: its model_config cannot be understood "
-                              f"({type(error).__name__}: {error})") from None
+        raise ClassifierError(
+            f"{where}: its model_config cannot be understood ({type(error).__name__}: {error})"
+        ) from None
     version = _text(file.attrs.get("keras_version", ""))
     major = int(version.split(".")[0]) if version[:1].isdigit() else 2
     builder = _GraphBuilder(WeightStore(file, where), major, where)
@@ -150,8 +156,9 @@ class _GraphBuilder:
         result.finish(names[graph.output])
         return result
 
-    def _step(self, target: KerasGraph, spec: LayerSpec, sources: tuple[str, ...], path: tuple[str, ...],
-              last: bool) -> str:
+    def _step(
+        self, target: KerasGraph, spec: LayerSpec, sources: tuple[str, ...], path: tuple[str, ...], last: bool
+    ) -> str:
         if spec.graph is not None:
             return target.append(spec.name, self.build(spec.graph, (*path, spec.name), last), sources)
         request = Request(spec, self.weights.layer((*path, spec.name)), self.keras, self.where)
@@ -176,8 +183,11 @@ def _try_out(model: KerasModel, where: str) -> None:
     """One forward of zeros, so that a graph that does not fit together fails here, with the layer's name."""
     channels, height, width = model.input_shape
     reached: list[str] = []
-    handles = [child.register_forward_pre_hook(lambda module, inputs, name=name: reached.append(name))
-               for name, child in model.module.named_modules() if name]
+    handles = [
+        child.register_forward_pre_hook(lambda module, inputs, name=name: reached.append(name))
+        for name, child in model.module.named_modules()
+        if name
+    ]
     try:
         with torch.no_grad():
             model.module(torch.zeros(1, channels, height or 96, width or 96))

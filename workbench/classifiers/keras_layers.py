@@ -57,8 +57,9 @@ class Request:
 
     def refusal(self, problem: str) -> ClassifierError:
         """The error that says that this layer has something which cannot be read."""
-        return ClassifierError(f"{self.where}: layer {self.spec.name!r} ({self.spec.kind}) {problem}, "
-                               "which cannot be read")
+        return ClassifierError(
+            f"{self.where}: layer {self.spec.name!r} ({self.spec.kind}) {problem}, which cannot be read"
+        )
 
 
 Builder = Callable[[Request], nn.Module]
@@ -84,8 +85,9 @@ def build_layer(request: Request) -> nn.Module:
     spec = request.spec
     if spec.kind not in LAYERS:
         reason = " holds Python code, which is never run" if spec.kind == "Lambda" else " is of a class not supported"
-        raise ClassifierError(f"{request.where}: layer {spec.name!r} ({spec.kind}){reason}; supported: "
-                              + ", ".join(sorted(LAYERS)))
+        raise ClassifierError(
+            f"{request.where}: layer {spec.name!r} ({spec.kind}){reason}; supported: " + ", ".join(sorted(LAYERS))
+        )
     if request.get("data_format", "channels_last") != "channels_last":
         raise request.refusal(f"has data_format={request.get('data_format')!r}")
     if len(spec.sources) != 1 and not (spec.kind in MERGING or spec.kind.startswith("operation")):
@@ -98,9 +100,21 @@ def build_layer(request: Request) -> nn.Module:
 # Activations --------------------------------------------------------------------------------------------------------
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "elu": F.elu, "selu": F.selu, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "swish": F.silu, "silu": F.silu,
-    "gelu": F.gelu, "relu": torch.relu, "relu6": F.relu6, "softplus": F.softplus, "softsign": F.softsign,
-    "exponential": torch.exp, "mish": F.mish, "hard_swish": F.hardswish, "hard_silu": F.hardswish,
+    "elu": F.elu,
+    "selu": F.selu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "swish": F.silu,
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "relu": torch.relu,
+    "relu6": F.relu6,
+    "softplus": F.softplus,
+    "softsign": F.softsign,
+    "exponential": torch.exp,
+    "mish": F.mish,
+    "hard_swish": F.hardswish,
+    "hard_silu": F.hardswish,
     "leaky_relu": partial(F.leaky_relu, negative_slope=0.2),
 }
 
@@ -130,8 +144,10 @@ def build_activation(request: Request, name: str) -> nn.Module:
     if name in _ACTIVATIONS:
         return km.Activation(name, _ACTIVATIONS[name])
     known = ", ".join(sorted([*_ACTIVATIONS, "hard_sigmoid", "linear", "softmax"]))
-    raise ClassifierError(f"{request.where}: layer {request.spec.name!r} ({request.spec.kind}) has the activation "
-                          f"{name!r}; supported: {known}")
+    raise ClassifierError(
+        f"{request.where}: layer {request.spec.name!r} ({request.spec.kind}) has the activation "
+        f"{name!r}; supported: {known}"
+    )
 
 
 @layer("Activation")
@@ -184,6 +200,7 @@ def _softmax(request: Request) -> nn.Module:
 
 # Convolution and dense ----------------------------------------------------------------------------------------------
 
+
 def _fill(module: nn.Module, weight: np.ndarray, bias: np.ndarray | None) -> None:
     with torch.no_grad():
         module.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight)))  # type: ignore[union-attr,operator]
@@ -213,8 +230,9 @@ def _conv2d(request: Request) -> nn.Module:
 
 def _depthwise(request: Request, bias: bool) -> km.Conv2d:
     multiplier = int(request.get("depth_multiplier", 1))
-    kernel = request.weights.take("depthwise_kernel", *request.pair("kernel_size"), None, multiplier,
-                                  otherwise="kernel")
+    kernel = request.weights.take(
+        "depthwise_kernel", *request.pair("kernel_size"), None, multiplier, otherwise="kernel"
+    )
     height, width, channels, _ = kernel.shape
     kernel = kernel.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, height, width)
     values = request.weights.take("bias", channels * multiplier) if bias else None
@@ -247,6 +265,7 @@ def _dense(request: Request) -> nn.Module:
 
 # Normalising --------------------------------------------------------------------------------------------------------
 
+
 class _BatchNorm(nn.BatchNorm2d):
     """Batch normalisation over channels, on grids and on vectors; `axis` as Keras counts it."""
 
@@ -268,8 +287,9 @@ def _batch_normalization(request: Request) -> nn.Module:
     weights = request.weights
     mean = weights.take("moving_mean", None)
     size = mean.shape[0]
-    module = _BatchNorm(size, axis, eps=float(request.get("epsilon", 1e-3)),
-                        momentum=1 - float(request.get("momentum", .99)))
+    module = _BatchNorm(
+        size, axis, eps=float(request.get("epsilon", 1e-3)), momentum=1 - float(request.get("momentum", 0.99))
+    )
     module.running_mean.copy_(torch.from_numpy(mean))  # type: ignore[union-attr]
     module.running_var.copy_(torch.from_numpy(weights.take("moving_variance", size)))  # type: ignore[union-attr]
     for ours, theirs, wanted in (("weight", "gamma", "scale"), ("bias", "beta", "center")):
@@ -285,8 +305,10 @@ def _batch_normalization(request: Request) -> nn.Module:
 
 @layer("Rescaling")
 def _rescaling(request: Request) -> nn.Module:
-    return km.Affine(torch.tensor(request.get("scale", 1.0), dtype=torch.float32),
-                     torch.tensor(request.get("offset", 0.0), dtype=torch.float32))
+    return km.Affine(
+        torch.tensor(request.get("scale", 1.0), dtype=torch.float32),
+        torch.tensor(request.get("offset", 0.0), dtype=torch.float32),
+    )
 
 
 @layer("Normalization")
@@ -305,6 +327,7 @@ def _normalization(request: Request) -> nn.Module:
 
 
 # Grids --------------------------------------------------------------------------------------------------------------
+
 
 def _pool(how: Literal["max", "mean"], request: Request) -> nn.Module:
     window = request.pair("pool_size", (2, 2))
@@ -357,12 +380,19 @@ def _reshape(request: Request) -> nn.Module:
 
 # Joining ------------------------------------------------------------------------------------------------------------
 
+
 def _merge(how: str, request: Request) -> nn.Module:
     return km.Merge(how)
 
 
-for _kind, _how in {"Add": "add", "Multiply": "multiply", "Average": "mean", "Maximum": "maximum",
-                    "Minimum": "minimum", "Subtract": "subtract"}.items():
+for _kind, _how in {
+    "Add": "add",
+    "Multiply": "multiply",
+    "Average": "mean",
+    "Maximum": "maximum",
+    "Minimum": "minimum",
+    "Subtract": "subtract",
+}.items():
     layer(_kind)(partial(_merge, _how))
 
 
@@ -372,8 +402,14 @@ def _concatenate(request: Request) -> nn.Module:
 
 
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
-    "add": operator.add, "multiply": operator.mul, "mul": operator.mul, "subtract": operator.sub,
-    "sub": operator.sub, "truediv": operator.truediv, "true_divide": operator.truediv, "divide": operator.truediv,
+    "add": operator.add,
+    "multiply": operator.mul,
+    "mul": operator.mul,
+    "subtract": operator.sub,
+    "sub": operator.sub,
+    "truediv": operator.truediv,
+    "true_divide": operator.truediv,
+    "divide": operator.truediv,
 }
 
 
@@ -387,6 +423,18 @@ for _how, _function in _ARITHMETIC.items():
     layer(f"operation {_how}")(partial(_operation, _how, _function))
 layer("TrueDivide", "Divide")(partial(_operation, "divide", operator.truediv))
 
-layer("InputLayer", "Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout",
-      "ActivityRegularization", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomContrast", "RandomZoom",
-      "RandomBrightness")(lambda request: nn.Identity())
+layer(
+    "InputLayer",
+    "Dropout",
+    "SpatialDropout2D",
+    "GaussianNoise",
+    "GaussianDropout",
+    "AlphaDropout",
+    "ActivityRegularization",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomContrast",
+    "RandomZoom",
+    "RandomBrightness",
+)(lambda request: nn.Identity())

@@ -32,22 +32,27 @@ class LayerWeights:
             held = ", ".join(self._left) or "nothing"
             raise ClassifierError(f"{self.where}: layer {self.layer!r} has no weight {leaf!r} (the file holds {held})")
         data = self._left.pop(found)
-        if len(shape) != len(data.shape) or any(w is not None and w != h for w, h in zip(shape, data.shape,
-                                                                                        strict=True)):
+        if len(shape) != len(data.shape) or any(
+            w is not None and w != h for w, h in zip(shape, data.shape, strict=True)
+        ):
             wanted = "×".join("any" if size is None else str(size) for size in shape)
             held = "×".join(map(str, data.shape))
-            raise ClassifierError(f"{self.where}: weight {leaf!r} of layer {self.layer!r} is {held}, "
-                                  f"its settings ask for {wanted}")
+            raise ClassifierError(
+                f"{self.where}: weight {leaf!r} of layer {self.layer!r} is {held}, its settings ask for {wanted}"
+            )
         if data.dtype.kind not in "fiu":
-            raise ClassifierError(f"{self.where}: weight {leaf!r} of layer {self.layer!r} is of type {data.dtype}, "
-                                  "not numbers")
+            raise ClassifierError(
+                f"{self.where}: weight {leaf!r} of layer {self.layer!r} is of type {data.dtype}, not numbers"
+            )
         return np.asarray(data[()], dtype=np.float32)
 
     def finish(self) -> None:
         """Raise ClassifierError if an array of the layer was not used."""
         if self._left:
-            raise ClassifierError(f"{self.where}: layer {self.layer!r} holds weights that its class does not use: "
-                                  + ", ".join(self._left))
+            raise ClassifierError(
+                f"{self.where}: layer {self.layer!r} holds weights that its class does not use: "
+                + ", ".join(self._left)
+            )
 
 
 class WeightStore:
@@ -87,8 +92,10 @@ class WeightStore:
             for prefix, arrays in groups.items():
                 for leaf, data in arrays.items():
                     if leaf in merged:
-                        raise ClassifierError(f"{self.where}: layer {name!r} holds {leaf!r} twice ({prefix!r} and "
-                                              "another); only plain layers can be read")
+                        raise ClassifierError(
+                            f"{self.where}: layer {name!r} holds {leaf!r} twice ({prefix!r} and "
+                            "another); only plain layers can be read"
+                        )
                     merged[leaf] = data
             return LayerWeights(name, self.where, merged)
         inner = "/".join(path[1:])
@@ -99,8 +106,9 @@ class WeightStore:
             if len(candidates) == 1:
                 return LayerWeights(name, self.where, groups[candidates[0]])
             if candidates:
-                raise ClassifierError(f"{self.where}: the weights of layer {inner!r} are ambiguous "
-                                      f"({', '.join(candidates)})")
+                raise ClassifierError(
+                    f"{self.where}: the weights of layer {inner!r} are ambiguous ({', '.join(candidates)})"
+                )
         return LayerWeights(name, self.where, {})
 
 

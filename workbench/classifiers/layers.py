@@ -60,8 +60,11 @@ def probe(module: nn.Module, preprocessing: Preprocessing) -> Probe:
         if 2 / 3 <= (output.shape[2] * width) / (output.shape[3] * height) <= 3 / 2:
             shapes[name] = (output.shape[1], output.shape[2], output.shape[3])
 
-    handles = [part.register_forward_hook(lambda part, inputs, output, name=name: listen(name, part, inputs, output))
-               for name, part in module.named_modules() if name]
+    handles = [
+        part.register_forward_hook(lambda part, inputs, output, name=name: listen(name, part, inputs, output))
+        for name, part in module.named_modules()
+        if name
+    ]
     tensors = [*module.parameters(), *module.buffers()][:1]
     noise = torch.rand(2, preprocessing.channels, height, width, generator=torch.Generator().manual_seed(0))
     try:
@@ -69,16 +72,19 @@ def probe(module: nn.Module, preprocessing: Preprocessing) -> Probe:
             output = module(noise.to(tensors[0].device) if tensors else noise)
     except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
         line = (str(error).splitlines() or [""])[0]
-        raise ClassifierError(f"the module fails on an input of {preprocessing.channels}×{height}×{width} ({line}); "
-                              "state size= and channels= as it was trained") from None
+        raise ClassifierError(
+            f"the module fails on an input of {preprocessing.channels}×{height}×{width} ({line}); "
+            "state size= and channels= as it was trained"
+        ) from None
     finally:
         for handle in handles:
             handle.remove()
     if not isinstance(output, Tensor) or output.dim() != 2 or len(output) != 2:
         what = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
         raise ClassifierError(f"the module gives {what} for two images; wrap it so that it gives (images, classes)")
-    features = tuple(name for name in shapes
-                     if id(outputs[name]) not in idle and not _are_scores(outputs[name], output))
+    features = tuple(
+        name for name in shapes if id(outputs[name]) not in idle and not _are_scores(outputs[name], output)
+    )
     order = list(outputs)
     last = order.index(features[-1]) if features else -1
     tokens = any(outputs[name].dim() == 3 and outputs[name].shape[1] > 1 for name in order[last + 1 :])

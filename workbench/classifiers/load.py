@@ -51,8 +51,16 @@ def load_classifier(
     Raises UnknownNameError with the nearest names, UsageError for arguments that are missing or do not apply,
     ClassifierError for a network that does not fit its labels or weights, LayerError for a layer that is not spatial.
     """
-    given = {"checkpoint": checkpoint, "labels": labels, "size": size, "mean": mean, "std": std, "channels": channels,
-             "pretrained": pretrained or None, "random_weights": random_weights or None}
+    given = {
+        "checkpoint": checkpoint,
+        "labels": labels,
+        "size": size,
+        "mean": mean,
+        "std": std,
+        "channels": channels,
+        "pretrained": pretrained or None,
+        "random_weights": random_weights or None,
+    }
     given = {key: value for key, value in given.items() if value is not None}
     common = {"layer": layer, "device": device, "name": name}
     what = name_or_module_or_path
@@ -64,8 +72,10 @@ def load_classifier(
     if suffix in _KERAS:
         return _from_keras(Path(what), given, common)
     if suffix in _WEIGHTS:
-        raise UsageError(f"{what} names weights, or a graph that cannot be read; give the architecture's name, and the "
-                         f"weights as checkpoint: load_classifier('resnet18', checkpoint='{Path(what).name}', …)")
+        raise UsageError(
+            f"{what} names weights, or a graph that cannot be read; give the architecture's name, and the "
+            f"weights as checkpoint: load_classifier('resnet18', checkpoint='{Path(what).name}', …)"
+        )
     if isinstance(what, Path):
         raise UsageError(f"{what} is no Keras file (.h5, .hdf5); a path must lead to one")
     return _from_timm(str(what), given, common)
@@ -100,10 +110,22 @@ def _from_keras(path: Path, given: dict[str, Any], common: Mapping[str, Any]) ->
     if height and width:
         given.setdefault("size", (height, width))
     preprocessing, said = _preprocessing(given, path.name, channels=channels)
-    provenance = {"source": str(path.name), "sha256": sha256(path), "preprocessing": said,
-                  "reader": f"Keras {model.keras_version}; left out: {model.stripped or 'nothing'}"}
-    return build(common["name"] or path.stem, model.module, labels, preprocessing, kind=model.kind,
-                 layer=common["layer"], device=common["device"], provenance=provenance)
+    provenance = {
+        "source": str(path.name),
+        "sha256": sha256(path),
+        "preprocessing": said,
+        "reader": f"Keras {model.keras_version}; left out: {model.stripped or 'nothing'}",
+    }
+    return build(
+        common["name"] or path.stem,
+        model.module,
+        labels,
+        preprocessing,
+        kind=model.kind,
+        layer=common["layer"],
+        device=common["device"],
+        provenance=provenance,
+    )
 
 
 def _from_module(module: Any, given: dict[str, Any], common: Mapping[str, Any]) -> Classifier:
@@ -124,8 +146,9 @@ def _from_module(module: Any, given: dict[str, Any], common: Mapping[str, Any]) 
         path = Path(given["checkpoint"])
         load_weights(copied, read_weights(path), labels, path.name)
         provenance |= {"checkpoint": path.name, "sha256": sha256(path)}
-    return build(owner, copied, labels, preprocessing, layer=common["layer"], device=common["device"],
-                 provenance=provenance)
+    return build(
+        owner, copied, labels, preprocessing, layer=common["layer"], device=common["device"], provenance=provenance
+    )
 
 
 def _from_timm(what: str, given: dict[str, Any], common: Mapping[str, Any]) -> Classifier:
@@ -143,15 +166,24 @@ def _from_timm(what: str, given: dict[str, Any], common: Mapping[str, Any]) -> C
     ways = [way for way in ("checkpoint", "pretrained", "random_weights") if way in given]
     if len(ways) != 1:
         said = f"not {' and '.join(ways)}" if ways else "none was given, and an untrained network explains nothing"
-        raise UsageError(f"the timm network {what!r} needs one of checkpoint='….pt', pretrained=True, "
-                         f"random_weights=True; {said}")
+        raise UsageError(
+            f"the timm network {what!r} needs one of checkpoint='….pt', pretrained=True, random_weights=True; {said}"
+        )
     channels = given.get("channels", 3)
     module, defaults, provenance = timm_models.create(
-        what, labels, channels, checkpoint=given.get("checkpoint"), pretrained="pretrained" in given)
+        what, labels, channels, checkpoint=given.get("checkpoint"), pretrained="pretrained" in given
+    )
     preprocessing, said = _preprocessing(given, what, channels=channels, **defaults)
     stem = f"-{Path(given['checkpoint']).stem}" if "checkpoint" in given else ""
-    return build(common["name"] or what + stem, module, labels, preprocessing, layer=common["layer"],
-                 device=common["device"], provenance={**provenance, "preprocessing": said})
+    return build(
+        common["name"] or what + stem,
+        module,
+        labels,
+        preprocessing,
+        layer=common["layer"],
+        device=common["device"],
+        provenance={**provenance, "preprocessing": said},
+    )
 
 
 def _refuse(given: Mapping[str, Any], keys: Sequence[str], reason: str) -> None:
@@ -164,8 +196,10 @@ def _labels(given: Mapping[str, Any], owner: str) -> tuple[str, ...]:
     from workbench.classifiers.building import read_labels
 
     if "labels" not in given:
-        raise UsageError(f"the network {owner!r} needs labels= in the order of its outputs, "
-                         "for example 'anger,disgust,fear,happiness,sadness,surprise,neutral'")
+        raise UsageError(
+            f"the network {owner!r} needs labels= in the order of its outputs, "
+            "for example 'anger,disgust,fear,happiness,sadness,surprise,neutral'"
+        )
     return read_labels(given["labels"])
 
 
@@ -180,11 +214,19 @@ def _preprocessing(given: Mapping[str, Any], owner: str, **defaults: Any) -> tup
         size = tuple(int(one) for one in np.broadcast_to(values["size"], 2))
         mean, std = (tuple(float(one) for one in np.ravel(values[key])) for key in ("mean", "std"))
     except (TypeError, ValueError):
-        raise UsageError(f"size, mean and std must be numbers, not size={values['size']!r}, mean={values['mean']!r}, "
-                         f"std={values['std']!r}") from None
+        raise UsageError(
+            f"size, mean and std must be numbers, not size={values['size']!r}, mean={values['mean']!r}, "
+            f"std={values['std']!r}"
+        ) from None
     assumed = [key for key in ("size", "channels", "mean", "std") if key not in stated]
-    said = "; ".join(part for part in (f"stated: {', '.join(stated)}" if stated else "",
-                                       f"assumed: {', '.join(assumed)}" if assumed else "") if part)
+    said = "; ".join(
+        part
+        for part in (
+            f"stated: {', '.join(stated)}" if stated else "",
+            f"assumed: {', '.join(assumed)}" if assumed else "",
+        )
+        if part
+    )
     return Preprocessing(size, values["channels"], mean, std), said  # type: ignore[arg-type]
 
 

@@ -30,8 +30,11 @@ def randomised(classifier: Classifier, seed: int = 0) -> Classifier:
         for part in module.modules():
             _start_anew(part)
     module = module.to(classifier.device).eval()
-    provenance = {**classifier.provenance, "weights": f"random, seed {seed}; architecture of {classifier.name}",
-                  "caveat": "Random weights: a control, no trained network."}
+    provenance = {
+        **classifier.provenance,
+        "weights": f"random, seed {seed}; architecture of {classifier.name}",
+        "caveat": "Random weights: a control, no trained network.",
+    }
     return replace(classifier, name=f"{classifier.name}-random{seed}", module=module, provenance=provenance)
 
 

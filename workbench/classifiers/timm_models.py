@@ -25,8 +25,9 @@ def knows(name: str) -> bool:
     return name.startswith(("hf-hub:", "hf_hub:")) or bool(import_timm().is_model(name))
 
 
-def create(name: str, labels: tuple[str, ...], channels: int, *, checkpoint: str | Path | None,
-           pretrained: bool) -> tuple[nn.Module, dict[str, Any], dict[str, str]]:
+def create(
+    name: str, labels: tuple[str, ...], channels: int, *, checkpoint: str | Path | None, pretrained: bool
+) -> tuple[nn.Module, dict[str, Any], dict[str, str]]:
     """(module, size/mean/std as timm states them, provenance) of the network `name` with one output per label.
 
     Without `checkpoint` and `pretrained` the weights are random, seed 0; torch's random state is left as it was.
@@ -61,8 +62,9 @@ def create(name: str, labels: tuple[str, ...], channels: int, *, checkpoint: str
     elif pretrained:
         provenance |= {"licence": str(stated.get("license") or ""), "weights": str(stated.get("tag") or "pretrained")}
         if fresh_head:
-            provenance["caveat"] = ("The last layer is new and untrained: the predictions mean nothing until it "
-                                    "is trained.")
+            provenance["caveat"] = (
+                "The last layer is new and untrained: the predictions mean nothing until it is trained."
+            )
     else:
         provenance |= {"weights": "random, seed 0", "caveat": "Random weights: a control, no trained network."}
     return module, defaults, provenance

@@ -28,20 +28,31 @@ def _load_row(name: str, row: Mapping[str, Any]) -> Classifier:
     model = read_keras(path)
     height, width = row["size"]
     preprocessing = Preprocessing((height, width), row["channels"], tuple(row["mean"]), tuple(row["std"]))
-    provenance = {key: str(row[key]) for key in ("licence", "citation", "caveat", "training_data")}
-    provenance |= {"source": f"asset {row['asset']}", "file": path.name,
-                   "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-                   "reader": f"Keras {model.keras_version}; left out: {model.stripped or 'nothing'}"}
-    return build(name, model.module, tuple(row["labels"]), preprocessing, kind=model.kind, layer=row["cam_layer"],
-                 provenance=provenance)
+    provenance = {key: str(row[key]) for key in ("summary", "licence", "citation", "caveat", "training_data")}
+    provenance |= {
+        "source": f"asset {row['asset']}",
+        "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "reader": f"Keras {model.keras_version}; left out: {model.stripped or 'nothing'}",
+    }
+    return build(
+        name,
+        model.module,
+        tuple(row["labels"]),
+        preprocessing,
+        kind=model.kind,
+        layer=row["cam_layer"],
+        provenance=provenance,
+    )
 
 
 def _register_table() -> None:
     table = tomllib.loads(resources.files("workbench.classifiers").joinpath("zoo.toml").read_text("utf-8"))
     for name, row in table.items():
         details = {key: value for key, value in row.items() if key not in ("summary", "citation")}
-        CLASSIFIERS.add(name, partial(_load_row, name, row), summary=row["summary"], reference=row["citation"],
-                        **details)
+        CLASSIFIERS.add(
+            name, partial(_load_row, name, row), summary=row["summary"], reference=row["citation"], **details
+        )
 
 
 _register_table()

@@ -38,8 +38,9 @@ def print_json(document: Any) -> None:
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Rows as an aligned text table with a header line."""
     cells = [[str(row.get(column, "")) for column in columns] for row in rows]
-    widths = [max(len(column), *(len(row[i]) for row in cells)) if cells else len(column)
-              for i, column in enumerate(columns)]  # fmt: skip
+    widths = [
+        max(len(column), *(len(row[i]) for row in cells)) if cells else len(column) for i, column in enumerate(columns)
+    ]
     for line in [list(columns), *cells]:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
@@ -52,8 +53,12 @@ def say(*lines: str) -> None:
 
 def add_classifier_arguments(parser: argparse.ArgumentParser) -> None:
     """`--classifier` and what describes one's own checkpoint."""
-    parser.add_argument("--classifier", required=True, metavar="NAME",
-                        help="a zoo name (workbench list classifiers), a timm name, or a Keras .h5/.hdf5 file")  # fmt: skip
+    parser.add_argument(
+        "--classifier",
+        required=True,
+        metavar="NAME",
+        help="a zoo name (workbench list classifiers), a timm name, or a Keras .h5/.hdf5 file",
+    )
     parser.add_argument("--checkpoint", metavar="FILE", help="weights of a timm network (.pt, .pth, .safetensors)")
     parser.add_argument("--labels", metavar="A,B,C", help="class names in output order")
     parser.add_argument("--size", type=int, metavar="PX", help="input side in pixels")

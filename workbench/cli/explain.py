@@ -24,8 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures, or one folder")
     add_classifier_arguments(parser)
     parser.add_argument("--explainer", nargs="+", required=True, metavar="NAME", help="workbench list explainers")
-    parser.add_argument("--target", default="predicted", metavar="NAME",
-                        help="predicted (default), labelled, or expression:fear")  # fmt: skip
+    parser.add_argument(
+        "--target", default="predicted", metavar="NAME", help="predicted (default), labelled, or expression:fear"
+    )
     parser.add_argument("--all-faces", action="store_true", help="every face of a picture, not only the largest")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", required=True, metavar="DIR", help="maps.nc, predictions.csv and one overlay a map")
@@ -38,9 +39,8 @@ def run(args: argparse.Namespace) -> int:
     from workbench.explain import explain
     from workbench.explainers import chosen
     from workbench.faces import load_faces
-    from workbench.figures.predictions import class_probabilities
     from workbench.heatmaps import save
-    from workbench.report.predictions import prediction_table
+    from workbench.heatmaps.predictions import prediction_table
 
     chosen(args.explainer)  # an unknown name is refused before any work
     classifier = load_classifier(args.classifier, **classifier_options(args))
@@ -50,14 +50,21 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     save(maps, out / "maps.nc")
-    table = prediction_table(maps, class_probabilities(maps))
+    table = prediction_table(maps)
     table.to_csv(out / "predictions.csv", index=False)
     pictures = _overlays(maps, faces, out)
     failures = [f"{failure.name}: {failure.reason}" for failure in faces.failures]
     failures += [f"{failure}" for failure in json.loads(maps.attrs.get("failures", "[]"))]
     if args.json:
-        print_json({"out": out, "predictions": table.to_dict(orient="records"), "overlays": pictures,
-                    "notes": faces.notes, "failures": failures})  # fmt: skip
+        print_json(
+            {
+                "out": out,
+                "predictions": table.to_dict(orient="records"),
+                "overlays": pictures,
+                "notes": faces.notes,
+                "failures": failures,
+            }
+        )
     say(f"{len(faces)} faces × {len(args.explainer)} explainers → {out}", *faces.notes)
     say(*(f"failed: {failure}" for failure in failures))
     return 1 if failures else 0

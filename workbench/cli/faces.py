@@ -26,12 +26,14 @@ def run(args: argparse.Namespace) -> int:
     faces = load_faces(args.path, all_faces=args.all_faces, size=args.size)
     folder = save_faces(faces, args.out)
     if args.json:
-        print_json({
-            "out": str(folder),
-            "faces": faces.table.to_dict(orient="records"),
-            "failures": [vars(failure) for failure in faces.failures],
-            "notes": list(faces.notes),
-        })  # fmt: skip
+        print_json(
+            {
+                "out": str(folder),
+                "faces": faces.table.to_dict(orient="records"),
+                "failures": [vars(failure) for failure in faces.failures],
+                "notes": list(faces.notes),
+            }
+        )
     say(f"{len(faces)} faces → {folder}", *faces.notes)
     if faces.failures:
         say(f"{len(faces.failures)} without a usable face:")

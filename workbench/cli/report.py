@@ -27,10 +27,17 @@ def run(args: argparse.Namespace) -> int:
     study = load_study(args.study)
     result = run_study(study, store=args.store, fresh=args.fresh)
     page = report(
-        result.maps, result.masks, faces=result.faces, out=args.out or f"reports/{study.name}", title=study.title,
-        embed_faces=study.embed_faces and not args.no_faces, classifiers=result.classifiers,
-        provenance=result.provenance, notes=result.notes, caveat=study.caveat,
-    )  # fmt: skip
+        result.maps,
+        result.masks,
+        faces=result.faces,
+        out=args.out or f"reports/{study.name}",
+        title=study.title,
+        embed_faces=study.embed_faces and not args.no_faces,
+        classifiers=result.classifiers,
+        provenance=result.provenance,
+        notes=result.notes,
+        caveat=study.caveat,
+    )
     say(*result.notes)
     print(page)
     return 0

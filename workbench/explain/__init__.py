@@ -20,8 +20,15 @@ if TYPE_CHECKING:
     from workbench.faces.faceset import FaceSet
 
 __all__ = [
-    "Prediction", "Store", "assemble", "explain", "explain_native", "fingerprint", "predict", "to_canonical",
-]  # fmt: skip
+    "Prediction",
+    "Store",
+    "assemble",
+    "explain",
+    "explain_native",
+    "fingerprint",
+    "predict",
+    "to_canonical",
+]
 
 
 def explain(
@@ -66,9 +73,18 @@ def explain(
     for network in networks:
         predictions[network.name] = predict(network, faces, target)
         native[network.name] = explain_native(
-            network, faces, explainers, target, seed=seed, options=options, limit=limit, controls=controls,
-            store=store, progress=progress, prediction=predictions[network.name],
-        )  # fmt: skip
+            network,
+            faces,
+            explainers,
+            target,
+            seed=seed,
+            options=options,
+            limit=limit,
+            controls=controls,
+            store=store,
+            progress=progress,
+            prediction=predictions[network.name],
+        )
     if frame == "native":
         return {(model, name): named(maps, faces) for model, found in native.items() for name, maps in found.items()}
     return assemble(native, predictions, faces, frame=frame, target=target, seed=seed)

@@ -78,7 +78,9 @@ def assemble(
     origin = [name.removesuffix(AGAIN) for name in explainers]
     control = [o != n or EXPLAINERS[o].value.role == "control" for o, n in zip(origin, explainers, strict=True)]
     coords: dict[str, Any] = {
-        "model": models, "explainer": explainers, "image": faces.names,
+        "model": models,
+        "explainer": explainers,
+        "image": faces.names,
         "status": (("model", "explainer", "image"), status),
         "role": ("explainer", ["control" if c else "method" for c in control]),
         "control_of": ("explainer", [o if o != n else "" for o, n in zip(origin, explainers, strict=True)]),
@@ -89,7 +91,7 @@ def assemble(
         **{name: ("image", table[name].astype(str).to_numpy(str)) for name in ("label", "subject", "sha256")},
         "domain": (("y", "x"), load_frame(frame).domain),
         **{f"group_{c}": ("image", table[c].astype(str).to_numpy(str)) for c in faces.groups},
-    }  # fmt: skip
+    }
     other = [name for name, given in options.items() if given.get("space") == "probability"]
     attrs = {
         "frame": frame,

@@ -71,9 +71,17 @@ def explain_native(
 
 
 def _some(
-    network: Classifier, faces: FaceSet, names: set[str], prediction: Prediction, count: int, seed: int,
-    options: Options | None, store: Store | None, weights: str, progress: bool,
-) -> Iterator[tuple[str, NativeMaps]]:  # fmt: skip
+    network: Classifier,
+    faces: FaceSet,
+    names: set[str],
+    prediction: Prediction,
+    count: int,
+    seed: int,
+    options: Options | None,
+    store: Store | None,
+    weights: str,
+    progress: bool,
+) -> Iterator[tuple[str, NativeMaps]]:
     """Maps of the first `count` faces: from the store where they are, computed and kept where they are not."""
     order = [name for name in EXPLAINERS.names() if name in names]
     requests = chosen(order, {name: value for name, value in (options or {}).items() if name in names})
@@ -84,11 +92,19 @@ def _some(
         return
     digests = faces.table["sha256"].astype(str).tolist()
     keys = {
-        name: {"weights": weights, "crops": [digests[i] for i in usable], "targets": targets[usable].tolist(),
-               "places": usable.tolist(), "count": count, "explainer": name, "options": requests[name], "seed": seed,
-               "version": package_version()}
+        name: {
+            "weights": weights,
+            "crops": [digests[i] for i in usable],
+            "targets": targets[usable].tolist(),
+            "places": usable.tolist(),
+            "count": count,
+            "explainer": name,
+            "options": requests[name],
+            "seed": seed,
+            "version": package_version(),
+        }
         for name in order
-    }  # fmt: skip
+    }
     kept = {name: store.get(keys[name]) for name in order} if store is not None else {}
     fresh: dict[str, NativeMaps] = {}
 
@@ -100,9 +116,16 @@ def _some(
     todo = [name for name in order if kept.get(name) is None]
     if todo:
         run(
-            network, faces.images[usable], todo, targets[usable], seed=seed, progress=progress, on_error="record",
-            options={name: requests[name] for name in todo}, on_done=keep,
-        )  # fmt: skip
+            network,
+            faces.images[usable],
+            todo,
+            targets[usable],
+            seed=seed,
+            progress=progress,
+            on_error="record",
+            options={name: requests[name] for name in todo},
+            on_done=keep,
+        )
     for name in order:
         yield name, fresh[name] if name in fresh else kept[name]  # type: ignore[misc]
 
@@ -122,8 +145,9 @@ def _count(limit: Mapping[str, int] | None, name: str, faces: int) -> int:
     return min(faces, limit.get(name, limit.get(name.removesuffix(AGAIN), faces)))
 
 
-def planned(names: str | Sequence[str], options: Options | None, limit: Mapping[str, int] | None,
-          controls: Sequence[str]) -> list[str]:  # fmt: skip
+def planned(
+    names: str | Sequence[str], options: Options | None, limit: Mapping[str, int] | None, controls: Sequence[str]
+) -> list[str]:
     """Every map set that will be made, in order; refuses unknown names before any work."""
     plan = list(chosen(names, options))
     free = [entry.name for entry in EXPLAINERS if entry.value.role == "control"]

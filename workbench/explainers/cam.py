@@ -26,10 +26,17 @@ def cam_method(name: str, *, reference: str, summary: str = "") -> Callable[[Fun
 
     def decorate(function: Function) -> Function:
         add(
-            Explainer(name, function, "cam", options={"layer": "", **options_of(function)}, shared=("layer",),
-                      cost="1 forward, shared by all CAM methods"),
-            summary=summary, reference=reference,
-        )  # fmt: skip
+            Explainer(
+                name,
+                function,
+                "cam",
+                options={"layer": "", **options_of(function)},
+                shared=("layer",),
+                cost="1 forward, shared by all CAM methods",
+            ),
+            summary=summary,
+            reference=reference,
+        )
         return function
 
     return decorate

@@ -27,10 +27,12 @@ def compute(job: Job, group: list[Request]) -> dict[str, NativeMaps]:
     """One crop at a time; the network is not asked."""
     result = {}
     for explainer, options in group:
-        values = np.stack([
-            np.asarray(explainer.method(image, job.stream(index, explainer.name), **options), np.float32)
-            for index, image in enumerate(job.images)
-        ])  # fmt: skip
+        values = np.stack(
+            [
+                np.asarray(explainer.method(image, job.stream(index, explainer.name), **options), np.float32)
+                for index, image in enumerate(job.images)
+            ]
+        )
         result[explainer.name] = NativeMaps(values, statuses(values), "", options)
     job.advance(len(job.images))
     return result

@@ -125,9 +125,15 @@ def add(explainer: Explainer, *, summary: str = "", reference: str = "") -> None
     """Enter an explainer into the registry; the summary defaults to the first line of the method's docstring."""
     text = summary or (inspect.getdoc(explainer.method) or "").split("\n")[0]
     EXPLAINERS.add(
-        explainer.name, explainer, summary=text, reference=reference,
-        family=explainer.family, role=explainer.role, cost=explainer.cost, options=dict(explainer.options),
-    )  # fmt: skip
+        explainer.name,
+        explainer,
+        summary=text,
+        reference=reference,
+        family=explainer.family,
+        role=explainer.role,
+        cost=explainer.cost,
+        options=dict(explainer.options),
+    )
 
 
 def statuses(values: np.ndarray, silent: np.ndarray | None = None, word: str = "constant") -> list[str]:

@@ -88,8 +88,14 @@ def run(
         explainer = EXPLAINERS[name].value
         groups.setdefault(explainer.group(chosen_options), []).append((explainer, chosen_options))
     result: dict[str, NativeMaps] = {}
-    bar = tqdm(total=len(images) * len(groups), desc=classifier.name, unit="face", file=sys.stderr,
-               disable=not progress, leave=False)  # fmt: skip
+    bar = tqdm(
+        total=len(images) * len(groups),
+        desc=classifier.name,
+        unit="face",
+        file=sys.stderr,
+        disable=not progress,
+        leave=False,
+    )
     with bar:
         job = Job(classifier, images, targets, seed, bar.update)
         for group in groups.values():

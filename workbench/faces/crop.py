@@ -33,7 +33,7 @@ def crop_face(rgb: np.ndarray, landmarks: np.ndarray, size: int = 256, margin: f
     region = np.zeros((y1 - y0, x1 - x0, 3), dtype=np.uint8)
     ax, ay, bx, by = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
     if ax < bx and ay < by:
-        region[ay - y0:by - y0, ax - x0:bx - x0] = rgb[ay:by, ax:bx]
+        region[ay - y0 : by - y0, ax - x0 : bx - x0] = rgb[ay:by, ax:bx]
     box = (left - x0, top - y0, min(left - x0 + side, x1 - x0), min(top - y0 + side, y1 - y0))
     image = Image.fromarray(region).resize((size, size), Image.Resampling.BICUBIC, box=box)
     inside_x = max(0.0, min(left + side, width) - max(left, 0.0))

@@ -19,8 +19,17 @@ _TILE = 384
 _GRID = 5
 # By eye, only what is plainly visible; (row, column). Tile (2, 1) is fear or surprise and stays unlabelled.
 COLLAGE_LABELS: dict[tuple[int, int], str] = {
-    (0, 0): "neutral", (0, 1): "happiness", (1, 3): "anger", (2, 0): "anger", (2, 3): "anger", (3, 0): "sadness",
-    (3, 1): "happiness", (4, 1): "happiness", (4, 2): "neutral", (4, 3): "surprise", (4, 4): "anger",
+    (0, 0): "neutral",
+    (0, 1): "happiness",
+    (1, 3): "anger",
+    (2, 0): "anger",
+    (2, 3): "anger",
+    (3, 0): "sadness",
+    (3, 1): "happiness",
+    (4, 1): "happiness",
+    (4, 2): "neutral",
+    (4, 3): "surprise",
+    (4, 4): "anger",
 }
 _AMBIGUOUS = "collage-r2c1 is fear or surprise by eye and stays unlabelled"
 
@@ -28,21 +37,29 @@ _AMBIGUOUS = "collage-r2c1 is fear or surprise by eye and stays unlabelled"
 def _collage_items() -> list[Item]:
     picture, _ = read_image(assets.path("collage"))
     if picture.shape != (_GRID * _TILE, _GRID * _TILE, 3):
-        raise AssetError(f"the collage is {picture.shape[1]}×{picture.shape[0]} pixels, expected {_GRID * _TILE} "
-                         "square; fetch the asset 'collage' again")
+        raise AssetError(
+            f"the collage is {picture.shape[1]}×{picture.shape[0]} pixels, expected {_GRID * _TILE} "
+            "square; fetch the asset 'collage' again"
+        )
     return [
-        Item.of_array(f"collage-r{row}c{column}",
-                      np.ascontiguousarray(picture[row * _TILE:(row + 1) * _TILE, column * _TILE:(column + 1) * _TILE]),
-                      label=COLLAGE_LABELS.get((row, column), ""), subject="collage-woman", source="collage")
-        for row in range(_GRID) for column in range(_GRID)
+        Item.of_array(
+            f"collage-r{row}c{column}",
+            np.ascontiguousarray(picture[row * _TILE : (row + 1) * _TILE, column * _TILE : (column + 1) * _TILE]),
+            label=COLLAGE_LABELS.get((row, column), ""),
+            subject="collage-woman",
+            source="collage",
+        )
+        for row in range(_GRID)
+        for column in range(_GRID)
     ]
 
 
 def _astronaut_item() -> Item:
     from skimage import data
 
-    return Item.of_array("astronaut", np.asarray(data.astronaut()), label="happiness", subject="astronaut",
-                         source="astronaut")
+    return Item.of_array(
+        "astronaut", np.asarray(data.astronaut()), label="happiness", subject="astronaut", source="astronaut"
+    )
 
 
 def _navy_item() -> Item:
@@ -53,8 +70,13 @@ def _navy_item() -> Item:
     return Item.of_file("navy-portrait", path, subject="navy-officer", source="navy-portrait")
 
 
-def demo_faces(size: int = 256, *, collage: bool = True, detector: Detector | None = None, progress: bool = True,
-               ) -> FaceSet:
+def demo_faces(
+    size: int = 256,
+    *,
+    collage: bool = True,
+    detector: Detector | None = None,
+    progress: bool = True,
+) -> FaceSet:
     """Real photographs without a hub: the collage's tiles, the astronaut and the Navy portrait, found and cropped.
 
     size: side of the crops in pixels. collage=False leaves the collage away (what may be shown in public).
@@ -63,10 +85,16 @@ def demo_faces(size: int = 256, *, collage: bool = True, detector: Detector | No
     cannot be had.
     """
     sources = {
-        "astronaut": {"credit": "NASA, portrait of Eileen Collins, from scikit-image", "licence": "public domain",
-                      "caveat": ""},
-        "navy-portrait": {"credit": "US Navy, portrait of Grace Hopper, from matplotlib's sample data",
-                          "licence": "public domain", "caveat": ""},
+        "astronaut": {
+            "credit": "NASA, portrait of Eileen Collins, from scikit-image",
+            "licence": "public domain",
+            "caveat": "",
+        },
+        "navy-portrait": {
+            "credit": "US Navy, portrait of Grace Hopper, from matplotlib's sample data",
+            "licence": "public domain",
+            "caveat": "",
+        },
     }
     items = [_astronaut_item(), _navy_item()]
     notes = ["labels of the demo faces were given by eye"]
@@ -75,5 +103,14 @@ def demo_faces(size: int = 256, *, collage: bool = True, detector: Detector | No
         items = _collage_items() + items
         sources = {"collage": {"credit": asset.citation, "licence": asset.licence, "caveat": asset.caveat}} | sources
         notes.append(_AMBIGUOUS)
-    return gather(items, origin="the demo faces", size=size, margin=1.15, all_faces=False, detector=detector,
-                  notes=notes, attrs={"sources": json.dumps(sources, ensure_ascii=False)}, progress=progress)
+    return gather(
+        items,
+        origin="the demo faces",
+        size=size,
+        margin=1.15,
+        all_faces=False,
+        detector=detector,
+        notes=notes,
+        attrs={"sources": json.dumps(sources, ensure_ascii=False)},
+        progress=progress,
+    )

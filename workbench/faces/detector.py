@@ -75,8 +75,12 @@ class MediapipeDetector:
         self._landmarker = _create(model, self._confidence, self._blendshapes)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None,
-                 ) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         landmarker, self._landmarker = self._landmarker, None
         if landmarker is not None:
             with _quiet():
@@ -98,10 +102,13 @@ class MediapipeDetector:
             found = [Detection((d.landmarks - border) * scale, d.blendshapes) for d in self._find(framed)]
         for count in _TILES:
             if not found:
-                found = _distinct([
-                    Detection(d.landmarks + np.array([left, top]), d.blendshapes)
-                    for left, top, right, bottom in _tiles(rgb.shape[1], rgb.shape[0], count)
-                    for d in self._find(rgb[top:bottom, left:right])])
+                found = _distinct(
+                    [
+                        Detection(d.landmarks + np.array([left, top]), d.blendshapes)
+                        for left, top, right, bottom in _tiles(rgb.shape[1], rgb.shape[0], count)
+                        for d in self._find(rgb[top:bottom, left:right])
+                    ]
+                )
         return sorted(found, key=lambda detection: -detection.area)
 
     def _find(self, rgb: np.ndarray) -> list[Detection]:
@@ -113,8 +120,10 @@ class MediapipeDetector:
             result = self._landmarker.detect(picture)
         shapes = result.face_blendshapes or [[] for _ in result.face_landmarks]
         return [
-            Detection(np.array([(p.x * width, p.y * height) for p in points], dtype=np.float64),
-                      {str(s.category_name): float(s.score) for s in scores})
+            Detection(
+                np.array([(p.x * width, p.y * height) for p in points], dtype=np.float64),
+                {str(s.category_name): float(s.score) for s in scores},
+            )
             for points, scores in zip(result.face_landmarks, shapes, strict=True)
         ]
 
@@ -156,11 +165,15 @@ def _create(model: Path, confidence: float, blendshapes: bool) -> Any:
     except ImportError as error:
         if _system_library(error):
             raise WorkbenchError(_system_library(error)) from error
-        raise WorkbenchError(f"finding faces needs mediapipe, which cannot be imported ({error}); "
-                             "pip install mediapipe") from error
+        raise WorkbenchError(
+            f"finding faces needs mediapipe, which cannot be imported ({error}); pip install mediapipe"
+        ) from error
     options = vision.FaceLandmarkerOptions(
-        base_options=BaseOptions(model_asset_buffer=model.read_bytes()), num_faces=_MOST_FACES,
-        min_face_detection_confidence=confidence, output_face_blendshapes=blendshapes)
+        base_options=BaseOptions(model_asset_buffer=model.read_bytes()),
+        num_faces=_MOST_FACES,
+        min_face_detection_confidence=confidence,
+        output_face_blendshapes=blendshapes,
+    )
     try:
         with _quiet():
             return vision.FaceLandmarker.create_from_options(options)
@@ -170,8 +183,10 @@ def _create(model: Path, confidence: float, blendshapes: bool) -> Any:
         raise WorkbenchError(f"mediapipe cannot load its native part ({error}); reinstall mediapipe") from error
     except (RuntimeError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise WorkbenchError(f"mediapipe cannot start the face landmarker {model.name} ({reason}); "
-                             "reinstall mediapipe or fetch the asset again") from error
+        raise WorkbenchError(
+            f"mediapipe cannot start the face landmarker {model.name} ({reason}); "
+            "reinstall mediapipe or fetch the asset again"
+        ) from error
 
 
 def _system_library(error: BaseException) -> str:
@@ -180,8 +195,10 @@ def _system_library(error: BaseException) -> str:
     library = text.partition(":")[0].strip()
     if ".so" not in library or "cannot open shared object file" not in text or "mediapipe" in library:
         return ""
-    return (f"finding faces needs the system library {library}, which is missing; install it "
-            "(Debian, Ubuntu: apt install libegl1 libgles2 libgl1)")
+    return (
+        f"finding faces needs the system library {library}, which is missing; install it "
+        "(Debian, Ubuntu: apt install libegl1 libgles2 libgl1)"
+    )
 
 
 @contextmanager

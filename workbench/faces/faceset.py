@@ -60,15 +60,19 @@ class FaceSet:
     def __post_init__(self) -> None:
         images = np.asarray(self.images)
         if images.ndim != 4 or images.shape[1] != images.shape[2] or images.shape[3] != 3 or images.dtype != np.uint8:
-            raise UsageError(f"face images must be (N, S, S, 3) uint8, got {images.shape} {images.dtype}; crop them "
-                             "square and convert them to 8-bit RGB")
+            raise UsageError(
+                f"face images must be (N, S, S, 3) uint8, got {images.shape} {images.dtype}; crop them "
+                "square and convert them to 8-bit RGB"
+            )
         if self.scheme not in SCHEMES:
             raise UnknownNameError("landmark scheme", self.scheme, SCHEMES)
         landmarks = np.asarray(self.landmarks, dtype=np.float32)
         wanted = (len(images), SCHEMES[self.scheme], 2)
         if landmarks.shape != wanted:
-            raise UsageError(f"landmarks of scheme {self.scheme} must be {wanted}, got {landmarks.shape}; state the "
-                             "scheme that the points follow")
+            raise UsageError(
+                f"landmarks of scheme {self.scheme} must be {wanted}, got {landmarks.shape}; state the "
+                "scheme that the points follow"
+            )
         if not np.isfinite(landmarks).all():
             bad = int(np.flatnonzero(~np.isfinite(landmarks).all(axis=(1, 2)))[0])
             raise UsageError(f"the landmarks of face {bad} are not finite; leave that face out")
@@ -86,8 +90,13 @@ class FaceSet:
         unknown = sorted(set(table["label"]) - {*vocabulary.EXPRESSIONS, ""})
         if unknown:
             raise UnknownNameError("expression", unknown[0], vocabulary.EXPRESSIONS)
-        for name, value in (("images", images), ("landmarks", landmarks), ("table", table),
-                            ("failures", tuple(self.failures)), ("notes", tuple(self.notes))):
+        for name, value in (
+            ("images", images),
+            ("landmarks", landmarks),
+            ("table", table),
+            ("failures", tuple(self.failures)),
+            ("notes", tuple(self.notes)),
+        ):
             object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
@@ -96,8 +105,10 @@ class FaceSet:
     def __iter__(self) -> Iterator[FaceSet]:
         return (self[i] for i in range(len(self)))
 
-    def __getitem__(self, index: int | slice | str | Sequence[int] | Sequence[bool] | Sequence[str] | np.ndarray,
-                    ) -> FaceSet:
+    def __getitem__(
+        self,
+        index: int | slice | str | Sequence[int] | Sequence[bool] | Sequence[str] | np.ndarray,
+    ) -> FaceSet:
         """The same set restricted to some faces: by position, slice, boolean mask or name(s); always a FaceSet.
 
         Raises IndexError for a position and UnknownNameError for a name that the set does not have.
@@ -170,12 +181,16 @@ class FaceSet:
         shown = ["name", "label", "subject", *self.groups]
         rows = self.table[shown].head(12)
         head = "".join(f"<th>{escape(column)}</th>" for column in shown)
-        body = "".join("<tr>" + "".join(f"<td>{escape(str(v))}</td>" for v in row) + "</tr>"
-                       for row in rows.itertuples(index=False))
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(str(v))}</td>" for v in row) + "</tr>"
+            for row in rows.itertuples(index=False)
+        )
         more = f"<p>… {len(self) - len(rows)} more</p>" if len(self) > len(rows) else ""
         failed = "".join(f"<li>{escape(f.name)}: {escape(f.reason)}</li>" for f in self.failures[:12])
-        return (f"<div><p>{escape(repr(self))}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-                f"{more}{f'<ul>{failed}</ul>' if failed else ''}</div>")
+        return (
+            f"<div><p>{escape(repr(self))}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            f"{more}{f'<ul>{failed}</ul>' if failed else ''}</div>"
+        )
 
 
 def crop_sha256(image: np.ndarray) -> str:

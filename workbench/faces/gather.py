@@ -17,9 +17,18 @@ from workbench.faces.faceset import SCHEMES, FaceSet, Failure, crop_sha256
 from workbench.faces.sources import Item
 
 
-def gather(items: Sequence[Item], *, origin: str, size: int, margin: float, all_faces: bool,
-           detector: Detector | None = None, notes: Iterable[str] = (), attrs: Mapping[str, str] | None = None,
-           progress: bool = True) -> FaceSet:
+def gather(
+    items: Sequence[Item],
+    *,
+    origin: str,
+    size: int,
+    margin: float,
+    all_faces: bool,
+    detector: Detector | None = None,
+    notes: Iterable[str] = (),
+    attrs: Mapping[str, str] | None = None,
+    progress: bool = True,
+) -> FaceSet:
     """The faces of the items as one FaceSet.
 
     Of several faces in a picture the largest is taken, or all of them, named `x.jpg#1`, `x.jpg#2`, … by size; label and
@@ -38,8 +47,9 @@ def gather(items: Sequence[Item], *, origin: str, size: int, margin: float, all_
     with ExitStack() as stack:
         if detector is None:
             detector = stack.enter_context(MediapipeDetector(progress=progress))
-        for item in tqdm(items, desc="faces", unit="picture", file=sys.stderr, leave=False,
-                         disable=None if progress else True):
+        for item in tqdm(
+            items, desc="faces", unit="picture", file=sys.stderr, leave=False, disable=None if progress else True
+        ):
             try:
                 rgb, said = item.read()
             except UnreadableFileError as error:
@@ -67,11 +77,17 @@ def gather(items: Sequence[Item], *, origin: str, size: int, margin: float, all_
                     continue
                 crop = crop_face(rgb, face.landmarks, size, margin)
                 first = number == 1
-                rows.append({
-                    "name": f"{item.name}#{number}" if several and all_faces else item.name,
-                    "label": item.label if first else "", "subject": item.subject if first else "",
-                    "source": item.source, "sha256": crop_sha256(crop.image), "padding": round(crop.padding, 4),
-                    **item.groups})
+                rows.append(
+                    {
+                        "name": f"{item.name}#{number}" if several and all_faces else item.name,
+                        "label": item.label if first else "",
+                        "subject": item.subject if first else "",
+                        "source": item.source,
+                        "sha256": crop_sha256(crop.image),
+                        "padding": round(crop.padding, 4),
+                        **item.groups,
+                    }
+                )
                 images.append(crop.image)
                 landmarks.append(crop.landmarks)
         scheme = detector.scheme
@@ -81,9 +97,14 @@ def gather(items: Sequence[Item], *, origin: str, size: int, margin: float, all_
         remarks["part of the crop lies outside the picture (black)"] = cut
     points = np.array(landmarks, dtype=np.float32).reshape(len(rows), SCHEMES[scheme], 2)
     return FaceSet(
-        images=np.stack(images), landmarks=points, table=pd.DataFrame(rows), scheme=scheme, failures=tuple(failures),
+        images=np.stack(images),
+        landmarks=points,
+        table=pd.DataFrame(rows),
+        scheme=scheme,
+        failures=tuple(failures),
         notes=(*notes, *(_note(remark, names) for remark, names in remarks.items())),
-        attrs={"crop": f"landmark box, squared, × {margin:g}", **(attrs or {})})
+        attrs={"crop": f"landmark box, squared, × {margin:g}", **(attrs or {})},
+    )
 
 
 def _note(remark: str, names: Sequence[str]) -> str:
@@ -99,5 +120,7 @@ def _nothing(origin: str, failures: Sequence[Failure]) -> str:
         only = failures[0]
         return only.reason if unread else f"{origin}: {only.reason}; give a picture with a whole, visible face"
     example = unread[0].reason if len(unread) == len(failures) else f"first: {failures[0].name}: {failures[0].reason}"
-    return (f"{origin}: no face in {len(failures)} pictures ({len(unread)} unreadable, {len(failures) - len(unread)} "
-            f"without a face; {example}); give pictures with whole, visible faces")
+    return (
+        f"{origin}: no face in {len(failures)} pictures ({len(unread)} unreadable, {len(failures) - len(unread)} "
+        f"without a face; {example}); give pictures with whole, visible faces"
+    )

@@ -20,9 +20,28 @@ MAX_PIXELS = 100_000_000
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "AVIF", "PPM", "JPEG2000")
 """Formats that are opened. Others are refused, among them those whose decoding starts a program (EPS)."""
 
-SUFFIXES = frozenset((
-    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".ppm", ".pgm",
-    ".pnm", ".jp2", ".heic", ".heif"))
+SUFFIXES = frozenset(
+    (
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".mpo",
+        ".bmp",
+        ".gif",
+        ".tif",
+        ".tiff",
+        ".webp",
+        ".avif",
+        ".ppm",
+        ".pgm",
+        ".pnm",
+        ".jp2",
+        ".heic",
+        ".heif",
+    )
+)
 """What a folder search takes for pictures (HEIC is listed so that it is refused by name, not passed over)."""
 
 
@@ -65,8 +84,10 @@ def read_image(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str]]:
     except Image.DecompressionBombError as error:
         raise _too_large(path, "far more pixels than a photograph") from error
     except UnidentifiedImageError as error:
-        raise UnreadableFileError(f"{path}: no picture in a format that is read ({', '.join(FORMATS)}), "
-                                  "whatever its name says; convert it to PNG or JPEG") from error
+        raise UnreadableFileError(
+            f"{path}: no picture in a format that is read ({', '.join(FORMATS)}), "
+            "whatever its name says; convert it to PNG or JPEG"
+        ) from error
     except (Exception, MemoryError) as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error and more
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         message = f"{path}: the picture is damaged or cut short ({reason}); replace the file"
@@ -91,8 +112,9 @@ def _check_file(path: Path) -> None:
 
 
 def _too_large(path: Path, size: str) -> UnreadableFileError:
-    return UnreadableFileError(f"{path}: {size}, more than the limit of {MAX_PIXELS // 10**6} megapixels; "
-                               "it was not decoded, scale it down")
+    return UnreadableFileError(
+        f"{path}: {size}, more than the limit of {MAX_PIXELS // 10**6} megapixels; it was not decoded, scale it down"
+    )
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -130,7 +152,8 @@ def _wide_grey(path: Path, values: np.ndarray, notes: list[str]) -> np.ndarray:
     elif values.dtype.kind in "iu" and low >= 0 and high <= 65535:
         grey, how = values / 257.0, "16-bit grey"
     else:
-        raise UnreadableFileError(f"{path}: grey values from {low:g} to {high:g} have no known range; save it with 8 "
-                                  "or 16 bits")
+        raise UnreadableFileError(
+            f"{path}: grey values from {low:g} to {high:g} have no known range; save it with 8 or 16 bits"
+        )
     notes.append(f"{how} reduced to 8 bits")
     return np.repeat(np.rint(grey).astype(np.uint8)[:, :, None], 3, axis=2)

@@ -16,8 +16,15 @@ from workbench.faces.sources import items_of
 from workbench.faces.store import is_saved, load_saved
 
 
-def load_faces(source: Any, *, all_faces: bool = False, size: int = 256, margin: float = 1.15,
-               detector: Detector | None = None, progress: bool = True) -> FaceSet:
+def load_faces(
+    source: Any,
+    *,
+    all_faces: bool = False,
+    size: int = 256,
+    margin: float = 1.15,
+    detector: Detector | None = None,
+    progress: bool = True,
+) -> FaceSet:
     """Faces found in pictures, cropped to their landmarks, with labels and groups.
 
     source: a picture file; a folder (searched with its sub-folders; one named after an expression labels what is in
@@ -39,8 +46,19 @@ def load_faces(source: Any, *, all_faces: bool = False, size: int = 256, margin:
         path = Path(source).expanduser()
         if is_saved(path):
             return load_saved(path)
-    origin = str(source) if isinstance(source, str | os.PathLike) else (
-        "the table" if isinstance(source, pd.DataFrame) else "the list")
+    origin = (
+        str(source)
+        if isinstance(source, str | os.PathLike)
+        else ("the table" if isinstance(source, pd.DataFrame) else "the list")
+    )
     items, notes = items_of(source)
-    return gather(items, origin=origin, size=size, margin=margin, all_faces=all_faces, detector=detector, notes=notes,
-                  progress=progress)
+    return gather(
+        items,
+        origin=origin,
+        size=size,
+        margin=margin,
+        all_faces=all_faces,
+        detector=detector,
+        notes=notes,
+        progress=progress,
+    )

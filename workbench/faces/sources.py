@@ -32,16 +32,27 @@ class Item:
     groups: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod
-    def of_file(name: str, path: Path, *, label: str = "", subject: str = "", source: str = "",
-                groups: Mapping[str, Any] | None = None) -> Item:
+    def of_file(
+        name: str,
+        path: Path,
+        *,
+        label: str = "",
+        subject: str = "",
+        source: str = "",
+        groups: Mapping[str, Any] | None = None,
+    ) -> Item:
         """A picture file; its `source` is its path unless another is given."""
         return Item(name, lambda: read_image(path), label, subject, source or str(path), groups or {})
 
     @staticmethod
     def of_array(name: str, rgb: np.ndarray, *, label: str = "", subject: str = "", source: str = "array") -> Item:
         """A picture in memory: (H, W, 3) RGB or (H, W) grey, uint8. Raises UsageError for another array."""
-        if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.size == 0 or not (
-                rgb.ndim == 2 or (rgb.ndim == 3 and rgb.shape[2] == 3)):
+        if (
+            not isinstance(rgb, np.ndarray)
+            or rgb.dtype != np.uint8
+            or rgb.size == 0
+            or not (rgb.ndim == 2 or (rgb.ndim == 3 and rgb.shape[2] == 3))
+        ):
             found = f"{rgb.shape} {rgb.dtype}" if isinstance(rgb, np.ndarray) else type(rgb).__name__
             raise UsageError(f"the picture {name!r} must be an (H, W, 3) RGB or (H, W) grey uint8 array, got {found}")
         colour = rgb if rgb.ndim == 3 else np.repeat(rgb[:, :, None], 3, axis=2)
@@ -64,8 +75,10 @@ def items_of(source: Any) -> tuple[list[Item], list[str]]:
             return _of_table(_read_table(path), path.absolute().parent, str(path)), []
         return [Item.of_file(path.name or str(path), path)], []
     if isinstance(source, np.ndarray) or not isinstance(source, Iterable):
-        raise UsageError(f"faces come from a path, a table or a list, not from {type(source).__name__}; "
-                         "give pictures in memory as [(name, array), …]")
+        raise UsageError(
+            f"faces come from a path, a table or a list, not from {type(source).__name__}; "
+            "give pictures in memory as [(name, array), …]"
+        )
     return _of_list(list(source)), []
 
 
@@ -81,8 +94,9 @@ def _of_list(entries: Sequence[Any]) -> list[Item]:
         elif isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], str):
             items.append(Item.of_array(entry[0], entry[1]))
         else:
-            raise UsageError(f"entry {position} of the list is a {type(entry).__name__}; give paths or (name, array) "
-                             "pairs")
+            raise UsageError(
+                f"entry {position} of the list is a {type(entry).__name__}; give paths or (name, array) pairs"
+            )
     return _with_unique_names(items)
 
 
@@ -94,8 +108,10 @@ def _short_names(paths: Sequence[Path]) -> list[str]:
         common = Path(os.path.commonpath(parents)) if parents else Path()
     except ValueError:  # several drives
         common = Path()
-    return [path.name if count[path.name] == 1 else Path(os.path.relpath(path.absolute(), common)).as_posix()
-            for path in paths]
+    return [
+        path.name if count[path.name] == 1 else Path(os.path.relpath(path.absolute(), common)).as_posix()
+        for path in paths
+    ]
 
 
 def _with_unique_names(items: Sequence[Item]) -> list[Item]:
@@ -129,8 +145,10 @@ def _of_folder(folder: Path) -> tuple[list[Item], list[str]]:
             labels = [label for part in relative.parts[:-1] if (label := _label_of_folder(part))]
             items.append(Item.of_file(relative.as_posix(), path, label=labels[-1] if labels else ""))
     if not items:
-        raise WorkbenchError(f"{folder}: no picture in this folder or below it ({others} other "
-                             f"file{'s' * (others != 1)}); name a folder that holds pictures")
+        raise WorkbenchError(
+            f"{folder}: no picture in this folder or below it ({others} other "
+            f"file{'s' * (others != 1)}); name a folder that holds pictures"
+        )
     notes = [f"{others} file{'s' * (others != 1)} passed over in {folder.name}: no picture by name"] if others else []
     return items, notes
 
@@ -148,8 +166,14 @@ def _read_table(path: Path) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=text, keep_default_na=False,
-                           na_values={}, encoding="utf-8-sig")
+        return pd.read_csv(
+            path,
+            sep="\t" if path.suffix.lower() == ".tsv" else ",",
+            dtype=text,
+            keep_default_na=False,
+            na_values={},
+            encoding="utf-8-sig",
+        )
     except ImportError as error:
         message = f"{path}: reading Parquet needs pyarrow; pip install pyarrow, or save it as CSV"
         raise WorkbenchError(message) from error
@@ -180,11 +204,18 @@ def _of_table(table: pd.DataFrame, base: Path, origin: str) -> list[Item]:
     if repeated := [name for name, n in Counter(filter(None, names)).items() if n > 1]:
         raise UsageError(f"{origin}: the name {repeated[0]!r} stands in more than one row; names must be unique")
     short = _short_names(paths)
-    return _with_unique_names([
-        Item.of_file(names[i] or short[i], paths[i], label=labels[i], subject=subject,
-                     groups={str(c): table[c].iloc[i] for c in groups})
-        for i, subject in enumerate(_column(table, "subject"))
-    ])
+    return _with_unique_names(
+        [
+            Item.of_file(
+                names[i] or short[i],
+                paths[i],
+                label=labels[i],
+                subject=subject,
+                groups={str(c): table[c].iloc[i] for c in groups},
+            )
+            for i, subject in enumerate(_column(table, "subject"))
+        ]
+    )
 
 
 def _column(table: pd.DataFrame, column: str) -> list[str]:

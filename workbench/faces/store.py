@@ -69,9 +69,15 @@ def _write(faces: FaceSet, folder: Path) -> None:
     faces.table.assign(crop=crops).to_csv(folder / _TABLE, index=False)
     np.savez_compressed(folder / _LANDMARKS, landmarks=faces.landmarks, names=np.array(faces.names, dtype=str))
     pd.DataFrame([asdict(f) for f in faces.failures], columns=["name", "stage", "reason"]).to_csv(
-        folder / _FAILURES, index=False)
-    about = {"format": _FORMAT, "scheme": faces.scheme, "size": faces.size, "notes": list(faces.notes),
-             "attrs": dict(faces.attrs)}
+        folder / _FAILURES, index=False
+    )
+    about = {
+        "format": _FORMAT,
+        "scheme": faces.scheme,
+        "size": faces.size,
+        "notes": list(faces.notes),
+        "attrs": dict(faces.attrs),
+    }
     (folder / _ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
@@ -83,8 +89,9 @@ def load_saved(folder: Path) -> FaceSet:
     try:
         about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
         if about["format"] != _FORMAT:
-            raise UnreadableFileError(f"{folder}: faces saved in format {about['format']}, this version reads "
-                                      f"{_FORMAT}; save them again")
+            raise UnreadableFileError(
+                f"{folder}: faces saved in format {about['format']}, this version reads {_FORMAT}; save them again"
+            )
         table = pd.read_csv(folder / _TABLE, dtype=_TEXT, keep_default_na=False, na_values={}, encoding="utf-8-sig")
         failed = pd.read_csv(folder / _FAILURES, dtype=str, keep_default_na=False)
         with np.load(folder / _LANDMARKS, allow_pickle=False) as stored:
@@ -97,23 +104,28 @@ def load_saved(folder: Path) -> FaceSet:
     except (OSError, KeyError, ValueError) as error:
         if isinstance(error, WorkbenchError):
             raise
-        raise UnreadableFileError(f"{folder}: the saved faces are damaged ({type(error).__name__}: {error}); "
-                                  "save them again") from error
+        raise UnreadableFileError(
+            f"{folder}: the saved faces are damaged ({type(error).__name__}: {error}); save them again"
+        ) from error
     images = []
     for name, crop, expected in zip(names, crops, sums, strict=True):
         image, _ = read_image(folder / crop)
         if crop_sha256(image) != expected:
-            raise UnreadableFileError(f"{folder / crop}: the crop of {name!r} was changed since it was saved; "
-                                      "load the pictures again")
+            raise UnreadableFileError(
+                f"{folder / crop}: the crop of {name!r} was changed since it was saved; load the pictures again"
+            )
         images.append(image)
     table["label"] = [_label(folder, row, text) for row, text in enumerate(table["label"], start=1)]
     size = int(about["size"])
     return FaceSet(
         images=np.stack(images) if images else np.zeros((0, size, size, 3), dtype=np.uint8),
         landmarks=landmarks.reshape(len(images), SCHEMES.get(scheme, -1), 2),
-        table=table.drop(columns="crop"), scheme=scheme,
+        table=table.drop(columns="crop"),
+        scheme=scheme,
         failures=tuple(Failure(*row) for row in failed[["name", "stage", "reason"]].itertuples(index=False)),
-        notes=tuple(notes), attrs=attrs)
+        notes=tuple(notes),
+        attrs=attrs,
+    )
 
 
 def _label(folder: Path, row: int, text: str) -> str:

@@ -10,5 +10,14 @@ from workbench.figures.probabilities import probabilities
 from workbench.figures.scores import scores
 from workbench.figures.specificity import specificity
 
-__all__ = ["confusion", "dendrogram", "global_heatmaps", "masks", "overlay", "overlay_grid", "probabilities",
-           "scores", "specificity"]
+__all__ = [
+    "confusion",
+    "dendrogram",
+    "global_heatmaps",
+    "masks",
+    "overlay",
+    "overlay_grid",
+    "probabilities",
+    "scores",
+    "specificity",
+]

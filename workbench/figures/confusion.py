@@ -31,14 +31,23 @@ def confusion(labels: Sequence[str], predicted: Sequence[str], classes: Sequence
         total = int(counts[i].sum())
         for j, other in enumerate(columns):
             share = counts[i, j] / total
-            axes.add_patch(Rectangle((j, i), 1, 1, facecolor=colours(share) if counts[i, j] else theme.MISSING,
-                                     edgecolor="none"))
+            axes.add_patch(
+                Rectangle((j, i), 1, 1, facecolor=colours(share) if counts[i, j] else theme.MISSING, edgecolor="none")
+            )
             if counts[i, j]:
-                axes.text(j + 0.5, i + 0.5, str(counts[i, j]), ha="center", va="center", fontsize=theme.SIZE,
-                          color=theme.text_on(colours(share)))
+                axes.text(
+                    j + 0.5,
+                    i + 0.5,
+                    str(counts[i, j]),
+                    ha="center",
+                    va="center",
+                    fontsize=theme.SIZE,
+                    color=theme.text_on(colours(share)),
+                )
             if name == other:
-                axes.add_patch(Rectangle((j + 0.03, i + 0.03), 0.94, 0.94, fill=False, edgecolor=theme.INK,
-                                         linewidth=1.3))
+                axes.add_patch(
+                    Rectangle((j + 0.03, i + 0.03), 0.94, 0.94, fill=False, edgecolor=theme.INK, linewidth=1.3)
+                )
     axes.set_xlim(0, len(columns))
     axes.set_ylim(max(len(rows), 1), 0)
     names = [f"{name} (n = {int(row.sum())})" for name, row in zip(rows, counts, strict=True)]

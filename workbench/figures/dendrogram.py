@@ -13,8 +13,16 @@ from workbench.figures import theme
 
 
 @theme.themed
-def dendrogram(labels: Sequence[str], linkage: np.ndarray, *, support: Sequence[float] | None = None,
-               reason: str = "", maximum: float | None = None, title: str = "", width: float = 3.6) -> Figure:
+def dendrogram(
+    labels: Sequence[str],
+    linkage: np.ndarray,
+    *,
+    support: Sequence[float] | None = None,
+    reason: str = "",
+    maximum: float | None = None,
+    title: str = "",
+    width: float = 3.6,
+) -> Figure:
     """A tree from SciPy's linkage matrix (leaves − 1, 4), leaves at the left, distances to the right.
 
     `support` gives each merge its share (0–1) of resamples that hold the same group; without it, `reason` is
@@ -31,11 +39,24 @@ def dendrogram(labels: Sequence[str], linkage: np.ndarray, *, support: Sequence[
     heights, positions, order = _branches(tree, count)
     for row, (a, b, height, _) in enumerate(tree):
         first, second = positions[int(a)], positions[int(b)]
-        axes.plot([heights[int(a)], height, height, heights[int(b)]], [first, first, second, second],
-                  color=theme.INK, linewidth=1.3, solid_joinstyle="miter")
+        axes.plot(
+            [heights[int(a)], height, height, heights[int(b)]],
+            [first, first, second, second],
+            color=theme.INK,
+            linewidth=1.3,
+            solid_joinstyle="miter",
+        )
         if support is not None and np.isfinite(support[row]):
-            axes.text(height - 0.012 * top, positions[count + row], theme.number(float(support[row])), ha="right",
-                      va="center", fontsize=theme.SMALL - 0.5, color=theme.OWN, fontweight="bold")
+            axes.text(
+                height - 0.012 * top,
+                positions[count + row],
+                theme.number(float(support[row])),
+                ha="right",
+                va="center",
+                fontsize=theme.SMALL - 0.5,
+                color=theme.OWN,
+                fontweight="bold",
+            )
     _finish(axes, [str(labels[i]) for i in order], top)
     inches = figure.get_size_inches()[1]
     figure.text(0.1 / width, 0.06 / inches, note, fontsize=theme.SMALL, color=theme.INK, va="bottom")
@@ -68,4 +89,3 @@ def _finish(axes: Axes, names: list[str], top: float) -> None:
     axes.locator_params(axis="x", nbins=4)
     ticks = [t for t in axes.get_xticks() if 0 <= t <= top * 1.04]
     axes.set_xticks(ticks, ["0" if t == 0 else theme.number(t, 2).rstrip("0").rstrip(".") or "0" for t in ticks])
-

@@ -19,9 +19,15 @@ NOT_RECOGNISED = "†"
 
 
 @theme.themed
-def global_heatmaps(heat: xr.DataArray, explainer: str | None = None, masks: MaskSet | None = None, *,
-                    unrecognised: Collection[tuple[str, str]] = (), frame: CanonicalFace | None = None,
-                    tile: int = 112) -> Figure:
+def global_heatmaps(
+    heat: xr.DataArray,
+    explainer: str | None = None,
+    masks: MaskSet | None = None,
+    *,
+    unrecognised: Collection[tuple[str, str]] = (),
+    frame: CanonicalFace | None = None,
+    tile: int = 112,
+) -> Figure:
     """Global heatmaps (model, expression, y, x) of one explainer, min–max in [0, 1], one shared scale 0–1.
 
     A row is a network, a column an expression. The contour is the mask of the column's expression, from a MaskSet
@@ -55,16 +61,30 @@ def global_heatmaps(heat: xr.DataArray, explainer: str | None = None, masks: Mas
                 shown = np.ma.masked_invalid(resized(values, shown_size))
                 sheet.image(row, column, shown, cmap=theme.colour_map(), vmin=0, vmax=1)
                 sheet.lines(row, column, lines, size, color=theme.FEATURE, linewidth=0.7, alpha=0.75)
-                sheet.lines(row, column, contours.get(expression, []), size, color=theme.CONTOUR, linewidth=1.3,
-                            path_effects=theme.halo(2.8))
+                sheet.lines(
+                    row,
+                    column,
+                    contours.get(expression, []),
+                    size,
+                    color=theme.CONTOUR,
+                    linewidth=1.3,
+                    path_effects=theme.halo(2.8),
+                )
             if count >= 0:
                 sheet.caption(row, column, f"n = {count}{mark}")
     sheet.colour_bar("lowest to highest")
     if contours:
         sheet.key(f"mask of the expression ({masks.name if masks else ''})")
     if unrecognised:
-        sheet.axes.text(sheet.width - 10, sheet.foot + 38, f"{NOT_RECOGNISED} not recognised on these faces",
-                        ha="right", va="top", fontsize=theme.SMALL, color=theme.INK)
+        sheet.axes.text(
+            sheet.width - 10,
+            sheet.foot + 38,
+            f"{NOT_RECOGNISED} not recognised on these faces",
+            ha="right",
+            va="top",
+            fontsize=theme.SMALL,
+            color=theme.INK,
+        )
     return sheet.figure
 
 

@@ -24,8 +24,17 @@ def masks(mask_set: MaskSet, *, columns: int = 6, frame: CanonicalFace | None = 
     names = mask_set.names
     columns = max(1, min(columns, len(names)))
     rows = -(-len(names) // columns)
-    sheet = Sheet(rows, columns, (float(tile), tile * size[0] / size[1]), left=16, top=8, gap=16,
-                  under=52 if mask_set.dimension == "au" else 38, bottom=4, right=16)
+    sheet = Sheet(
+        rows,
+        columns,
+        (float(tile), tile * size[0] / size[1]),
+        left=16,
+        top=8,
+        gap=16,
+        under=52 if mask_set.dimension == "au" else 38,
+        bottom=4,
+        right=16,
+    )
     domain = mask_set.domain.values.astype(bool)
     outline = scaled_features(frame, size)
     for index, name in enumerate(names):

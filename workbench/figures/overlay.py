@@ -28,10 +28,20 @@ def displayed(heat: np.ndarray, limits: tuple[float, float] | None = None) -> np
 
 
 @theme.themed
-def overlay(image: np.ndarray, heat: np.ndarray | xr.DataArray, *, landmarks: np.ndarray | None = None,
-            frame: CanonicalFace | None = None, opacity: float = 0.75, threshold: float | None = None,
-            limits: tuple[float, float] | None = None, title: str = "", caption: str = "",
-            side: int = 320, colour_bar: bool = True) -> Figure:
+def overlay(
+    image: np.ndarray,
+    heat: np.ndarray | xr.DataArray,
+    *,
+    landmarks: np.ndarray | None = None,
+    frame: CanonicalFace | None = None,
+    opacity: float = 0.75,
+    threshold: float | None = None,
+    limits: tuple[float, float] | None = None,
+    title: str = "",
+    caption: str = "",
+    side: int = 320,
+    colour_bar: bool = True,
+) -> Figure:
     """A photograph (h, w, 3) uint8 under a heatmap, with a colour bar.
 
     `heat` is (h', w') of any resolution that covers the photograph (a raw 7×7 CAM included); or a map on the
@@ -47,12 +57,28 @@ def overlay(image: np.ndarray, heat: np.ndarray | xr.DataArray, *, landmarks: np
         shown = frame.unwarp(shown[None], landmarks, (height, side))[0]
     else:
         shown = resized(shown, (height, side))
-    sheet = Sheet(1, 1, (side, height), left=10, top=24 if title else 6, under=22 if caption else 2,
-                  bottom=56 if colour_bar else 4, gap=0, minimum_width=side + 20)
+    sheet = Sheet(
+        1,
+        1,
+        (side, height),
+        left=10,
+        top=24 if title else 6,
+        under=22 if caption else 2,
+        bottom=56 if colour_bar else 4,
+        gap=0,
+        minimum_width=side + 20,
+    )
     sheet.image(0, 0, blend(resized(np.asarray(image), (height, side)), shown, opacity))
     if threshold is not None:
-        sheet.lines(0, 0, edges(np.nan_to_num(shown) > threshold), (height, side), color=theme.CONTOUR,
-                    linewidth=1.6, path_effects=theme.halo())
+        sheet.lines(
+            0,
+            0,
+            edges(np.nan_to_num(shown) > threshold),
+            (height, side),
+            color=theme.CONTOUR,
+            linewidth=1.6,
+            path_effects=theme.halo(),
+        )
     if title:
         sheet.axes.text(10 + side / 2, 13, title, ha="center", va="center", fontsize=theme.TITLE, color=theme.INK)
     if caption:

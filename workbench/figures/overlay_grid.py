@@ -15,15 +15,23 @@ from workbench.figures import theme
 from workbench.figures.outlines import edges, scaled_features
 from workbench.figures.overlay import displayed
 from workbench.figures.placing import blend, resized, scale_colours
-from workbench.figures.predictions import said_probability
 from workbench.figures.sheet import Sheet
+from workbench.heatmaps.predictions import said_probability
 
 
 @theme.themed
-def overlay_grid(maps: xr.DataArray, faces: FaceSet | None = None, model: str | None = None, *,
-                 images: Sequence[str] | None = None, explainers: Sequence[str] | None = None,
-                 opacity: float = 0.75, threshold: float | None = None, frame: CanonicalFace | None = None,
-                 tile: int = 96) -> Figure:
+def overlay_grid(
+    maps: xr.DataArray,
+    faces: FaceSet | None = None,
+    model: str | None = None,
+    *,
+    images: Sequence[str] | None = None,
+    explainers: Sequence[str] | None = None,
+    opacity: float = 0.75,
+    threshold: float | None = None,
+    frame: CanonicalFace | None = None,
+    tile: int = 96,
+) -> Figure:
     """One network's heatmaps: a row for each face, a column for each explainer, the photograph first.
 
     `maps` (model, explainer, image, y, x) are canonical; with `faces` each is drawn back on its photograph, without
@@ -84,8 +92,9 @@ def _verdict(face: xr.DataArray, probability: float) -> str:
     return f"{text}\nlabelled {label}" if label else f"{text}\nno label"
 
 
-def _on_photograph(faces: FaceSet, name: str, values: np.ndarray, frame: CanonicalFace,
-                   side: int) -> tuple[np.ndarray, np.ndarray]:
+def _on_photograph(
+    faces: FaceSet, name: str, values: np.ndarray, frame: CanonicalFace, side: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The photograph (side, side, 3) and the maps (K, side, side) drawn back on it."""
     names = faces.names
     if name not in names:
@@ -95,8 +104,16 @@ def _on_photograph(faces: FaceSet, name: str, values: np.ndarray, frame: Canonic
     return resized(np.asarray(faces.images[position]), (side, side)), drawn_back
 
 
-def _tile(sheet: Sheet, row: int, column: int, values: np.ndarray, picture: np.ndarray | None,
-          frame: CanonicalFace, opacity: float, threshold: float | None) -> None:
+def _tile(
+    sheet: Sheet,
+    row: int,
+    column: int,
+    values: np.ndarray,
+    picture: np.ndarray | None,
+    frame: CanonicalFace,
+    opacity: float,
+    threshold: float | None,
+) -> None:
     if picture is not None:
         shown = displayed(values)
         sheet.image(row, column, blend(picture, shown, opacity))
@@ -106,5 +123,12 @@ def _tile(sheet: Sheet, row: int, column: int, values: np.ndarray, picture: np.n
         sheet.image(row, column, np.ma.masked_invalid(shown), cmap=theme.colour_map(), vmin=0, vmax=1)
         sheet.lines(row, column, scaled_features(frame, size), size, color=theme.FEATURE, linewidth=0.7, alpha=0.75)
     if threshold is not None:
-        sheet.lines(row, column, edges(np.nan_to_num(shown) > threshold), (shown.shape[0], shown.shape[1]),
-                    color=theme.CONTOUR, linewidth=1.2, path_effects=theme.halo(2.6))
+        sheet.lines(
+            row,
+            column,
+            edges(np.nan_to_num(shown) > threshold),
+            (shown.shape[0], shown.shape[1]),
+            color=theme.CONTOUR,
+            linewidth=1.2,
+            path_effects=theme.halo(2.6),
+        )

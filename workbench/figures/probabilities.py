@@ -12,8 +12,9 @@ from workbench.figures import theme
 
 
 @theme.themed
-def probabilities(values: Mapping[str, float] | xr.DataArray, *, label: str = "", title: str = "",
-                  width: float = 3.4) -> Figure:
+def probabilities(
+    values: Mapping[str, float] | xr.DataArray, *, label: str = "", title: str = "", width: float = 3.4
+) -> Figure:
     """Bars of the class probabilities (0–1) of one network for one face, the highest in colour.
 
     `values` is class → probability, or a DataArray with the one dimension `class`; NaN (a class which this network
@@ -26,8 +27,12 @@ def probabilities(values: Mapping[str, float] | xr.DataArray, *, label: str = ""
     figure = theme.new_figure(width, 0.24 * rows + 0.62)
     axes = theme.axes(figure, 1.05, 0.34, width - 1.5, 0.24 * rows)
     best = int(np.nanargmax(heights)) if np.isfinite(heights).any() else -1
-    axes.barh(range(rows), np.nan_to_num(heights), height=0.62,
-              color=[theme.OWN if i == best else theme.FAINT for i in range(rows)])
+    axes.barh(
+        range(rows),
+        np.nan_to_num(heights),
+        height=0.62,
+        color=[theme.OWN if i == best else theme.FAINT for i in range(rows)],
+    )
     for i, height in enumerate(heights):
         text = theme.number(height) if np.isfinite(height) else "not a class of this network"
         axes.text(np.nan_to_num(height) + 0.015, i, text, va="center", fontsize=theme.SMALL, color=theme.INK)

@@ -17,8 +17,14 @@ _MARKS: Final[dict[str, dict[str, Any]]] = {
     "own": {"marker": "o", "markersize": 7, "color": theme.OWN, "markeredgecolor": "none", "zorder": 5},
     "chance": {"marker": "|", "markersize": 13, "color": theme.INK, "markeredgewidth": 2, "zorder": 3},
     "other": {"marker": "x", "markersize": 6, "color": theme.OTHER, "markeredgewidth": 1.8, "zorder": 4},
-    "blob": {"marker": "o", "markersize": 8, "color": theme.BLOB, "markerfacecolor": "none", "markeredgewidth": 1.7,
-             "zorder": 4},
+    "blob": {
+        "marker": "o",
+        "markersize": 8,
+        "color": theme.BLOB,
+        "markerfacecolor": "none",
+        "markeredgewidth": 1.7,
+        "zorder": 4,
+    },
 }
 
 
@@ -33,8 +39,12 @@ def scores(table: xr.Dataset, explainer: str | None = None, score: str = "iou") 
     if "explainer" in table.dims:
         table = table.sel(explainer=explainer) if explainer is not None else table.isel(explainer=0)
     models, expressions = [str(m) for m in table["model"].values], [str(e) for e in table["expression"].values]
-    series = {"own": score, "chance": f"chance_{score}", "other": f"other_masks_{score}",
-              "blob": f"centre_{score}_equal_area"}
+    series = {
+        "own": score,
+        "chance": f"chance_{score}",
+        "other": f"other_masks_{score}",
+        "blob": f"centre_{score}_equal_area",
+    }
     if series["blob"] not in table:
         series["blob"] = f"centre_{score}"
     low, high = _limits(table, [*series.values(), f"low_{score}", f"high_{score}"])
@@ -46,8 +56,13 @@ def scores(table: xr.Dataset, explainer: str | None = None, score: str = "iou") 
     figure = theme.new_figure(width, height)
     for index, expression in enumerate(expressions):
         row, column = divmod(index, columns)
-        axes = theme.axes(figure, left + column * (panel_width + 0.16),
-                          height - 0.3 - (row + 1) * (panel_height + 0.66) + 0.38, panel_width, panel_height)
+        axes = theme.axes(
+            figure,
+            left + column * (panel_width + 0.16),
+            height - 0.3 - (row + 1) * (panel_height + 0.66) + 0.38,
+            panel_width,
+            panel_height,
+        )
         _panel(axes, table.sel(expression=expression), models, series, score)
         axes.set_xlim(low, high)
         axes.set_title(expression, loc="left", fontsize=theme.SIZE, color=theme.INK, fontweight="bold", pad=4)
@@ -57,11 +72,25 @@ def scores(table: xr.Dataset, explainer: str | None = None, score: str = "iou") 
         axes.set_yticks(range(len(models)), models if column == 0 else [""] * len(models))
         if index + columns >= len(expressions):
             axes.set_xlabel(_NAMES.get(score, score), fontsize=theme.SMALL, color=theme.INK, labelpad=2)
-    handles = [Line2D([], [], linestyle="none", label=text, **_MARKS[key]) for key, text in (
-        ("own", "own mask"), ("chance", "chance, same area"), ("other", "other masks (mean)"),
-        ("blob", "centred blob, same area" if "equal" in series["blob"] else "centred blob"))]
-    figure.legend(handles=handles, loc="upper left", ncols=4, bbox_to_anchor=(0, 1), labelcolor=theme.INK,
-                  handletextpad=0.2, columnspacing=1.2, borderaxespad=0.3)
+    handles = [
+        Line2D([], [], linestyle="none", label=text, **_MARKS[key])
+        for key, text in (
+            ("own", "own mask"),
+            ("chance", "chance, same area"),
+            ("other", "other masks (mean)"),
+            ("blob", "centred blob, same area" if "equal" in series["blob"] else "centred blob"),
+        )
+    ]
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        ncols=4,
+        bbox_to_anchor=(0, 1),
+        labelcolor=theme.INK,
+        handletextpad=0.2,
+        columnspacing=1.2,
+        borderaxespad=0.3,
+    )
     return figure
 
 
@@ -80,14 +109,23 @@ def _panel(axes: Axes, table: xr.Dataset, models: list[str], series: dict[str, s
         value = float(row[series["own"]].values)
         axes.axhline(position, color=theme.FAINT, linewidth=0.5, alpha=0.55, zorder=1)
         if not np.isfinite(value):
-            axes.text(0.02, position, "no map", transform=axes.get_yaxis_transform(), va="center",
-                      fontsize=theme.SMALL, color=theme.INK, fontstyle="italic")
+            axes.text(
+                0.02,
+                position,
+                "no map",
+                transform=axes.get_yaxis_transform(),
+                va="center",
+                fontsize=theme.SMALL,
+                color=theme.INK,
+                fontstyle="italic",
+            )
             continue
         if f"low_{score}" in row:
             ends = [float(row[f"low_{score}"].values), float(row[f"high_{score}"].values)]
             if np.isfinite(ends).all():
-                axes.plot(ends, [position] * 2, color=theme.OWN, linewidth=2.2, alpha=0.55, solid_capstyle="butt",
-                          zorder=2)
+                axes.plot(
+                    ends, [position] * 2, color=theme.OWN, linewidth=2.2, alpha=0.55, solid_capstyle="butt", zorder=2
+                )
         for key, name in series.items():
             if name in row:
                 axes.plot([float(row[name].values)], [position], linestyle="none", clip_on=False, **_MARKS[key])

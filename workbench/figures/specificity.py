@@ -11,16 +11,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from workbench.figures import theme
+from workbench.scores import all_masks
 
 
 @theme.themed
 def specificity(table: xr.Dataset, explainer: str | None = None, model: str | None = None) -> Figure:
-    """Mean IoU of maps (rows: expression of the map) with masks (columns), from `all_masks_iou` of a score table.
+    """Mean IoU of maps (rows: expression of the map) with masks (columns), of a score table.
 
     Means over networks, or one `model`; the own mask is outlined, the highest of each row is bold. k is the number
     of networks that have a map for the row. One scale, 0 to the highest value.
     """
-    values = table["all_masks_iou"]
+    values = all_masks(table)
     if "explainer" in values.dims:
         values = values.sel(explainer=explainer) if explainer is not None else values.isel(explainer=0)
     values = values.sel(model=[model] if model is not None else values["model"].values)
@@ -40,12 +41,20 @@ def specificity(table: xr.Dataset, explainer: str | None = None, model: str | No
             known = np.isfinite(mean[i, j])
             colour = colours(mean[i, j] / top) if known else None
             axes.add_patch(Rectangle((j, i), 1, 1, facecolor=colour or theme.MISSING, edgecolor="none"))
-            axes.text(j + 0.5, i + 0.5, theme.number(mean[i, j]), ha="center", va="center", fontsize=theme.SIZE,
-                      fontweight="bold" if known and mean[i, j] >= best else "normal",
-                      color=theme.text_on(colour) if colour else theme.INK)
+            axes.text(
+                j + 0.5,
+                i + 0.5,
+                theme.number(mean[i, j]),
+                ha="center",
+                va="center",
+                fontsize=theme.SIZE,
+                fontweight="bold" if known and mean[i, j] >= best else "normal",
+                color=theme.text_on(colour) if colour else theme.INK,
+            )
             if row == column:
-                axes.add_patch(Rectangle((j + 0.03, i + 0.04), 0.94, 0.92, fill=False, edgecolor=theme.OTHER,
-                                         linewidth=2))
+                axes.add_patch(
+                    Rectangle((j + 0.03, i + 0.04), 0.94, 0.92, fill=False, edgecolor=theme.OTHER, linewidth=2)
+                )
     axes.set_xlim(0, len(columns))
     axes.set_ylim(len(rows), 0)
     axes.set_yticks(np.arange(len(rows)) + 0.5, [f"{r} map (k = {c})" for r, c in zip(rows, count, strict=True)])

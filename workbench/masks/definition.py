@@ -19,10 +19,26 @@ from workbench.masks.maskset import DIMENSIONS, MaskSet, check_name
 from workbench.masks.shapes import filled_triangle, grown, hull
 
 TEXTS: Final = ("summary", "citation", "licence", "authority")
-_KEYS: Final = {*TEXTS, "name", "caveat", "dimension", "landmarks", "frames", "symmetric", "points", "rim",
-                "indistinguishable", "masks"}  # fmt: skip
-_TYPES: Final[dict[str, type]] = {"frames": list, "symmetric": bool, "points": dict, "rim": dict,
-                                  "indistinguishable": list}  # fmt: skip
+_KEYS: Final = {
+    *TEXTS,
+    "name",
+    "caveat",
+    "dimension",
+    "landmarks",
+    "frames",
+    "symmetric",
+    "points",
+    "rim",
+    "indistinguishable",
+    "masks",
+}
+_TYPES: Final[dict[str, type]] = {
+    "frames": list,
+    "symmetric": bool,
+    "points": dict,
+    "rim": dict,
+    "indistinguishable": list,
+}
 _KINDS: Final[dict[str, type]] = {"triangles": str, "polygon": list, "hull": list, "line": list, "same_as": str}
 _UNIT: Final = {MEDIAPIPE: (33, 263), IBUG: (37, 46)}  # outer eye corners: their distance is the unit of `grow`
 
@@ -98,8 +114,11 @@ def _check_masks(definition: Definition) -> None:
             kind = kinds[0]
             if not isinstance(shape[kind], _KINDS[kind]) or len(shape[kind]) < (3 if kind == "polygon" else 1):
                 raise definition.error(f"entry {entry!r}: {kind} = {shape[kind]!r} is no list of points")
-            if kind == "same_as" and (shape["same_as"] not in masks or shape["same_as"] == entry
-                                         or any("same_as" in other for other in masks[shape["same_as"]])):
+            if kind == "same_as" and (
+                shape["same_as"] not in masks
+                or shape["same_as"] == entry
+                or any("same_as" in other for other in masks[shape["same_as"]])
+            ):
                 raise definition.error(f"entry {entry!r}: same_as = {shape['same_as']!r} names no drawn entry")
             grow = shape.get("grow", 0)
             if isinstance(grow, bool) or not isinstance(grow, (int, float)) or not 0 <= grow <= 1:
@@ -141,8 +160,10 @@ def draw(definition: Definition, frame: str) -> MaskSet:
     dimension = table["dimension"]
     maps = xr.DataArray(
         (stack & face.domain).astype(np.float32),
-        dims=(dimension, vocabulary.Y, vocabulary.X), coords={dimension: names}, name="mask",
-    )  # fmt: skip
+        dims=(dimension, vocabulary.Y, vocabulary.X),
+        coords={dimension: names},
+        name="mask",
+    )
     attrs: dict[str, object] = {key: definition.text(key) for key in (*TEXTS, "caveat") if definition.text(key)}
     reasons = {name: [s["reason"] for s in table["masks"][name] if "reason" in s] for name in names}
     attrs["reasons"] = json.dumps(reasons, ensure_ascii=False)

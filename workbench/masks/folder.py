@@ -55,9 +55,12 @@ def load_mask_folder(folder: Path) -> MaskSet:
     stack[:, ~domain] = 0
     maps = xr.DataArray(stack, dims=(dimension, vocabulary.Y, vocabulary.X), coords={dimension: order}, name="mask")
     attrs: dict[str, object] = {
-        "summary": f"{len(order)} masks read from image files", "citation": "not stated", "licence": "not stated",
-        "authority": "given by the user", "lost": json.dumps(outside),
-    }  # fmt: skip
+        "summary": f"{len(order)} masks read from image files",
+        "citation": "not stated",
+        "licence": "not stated",
+        "authority": "given by the user",
+        "lost": json.dumps(outside),
+    }
     place = xr.DataArray(domain.copy(), dims=(vocabulary.Y, vocabulary.X))
     return MaskSet(folder.resolve().name, maps, frame or ANY_FRAME, place, attrs)
 

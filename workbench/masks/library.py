@@ -27,10 +27,16 @@ def add_masks(folder: str | os.PathLike[str]) -> str:
     """Register the set in `folder/maskset.toml` under its name; returns the name."""
     definition = read_definition(Path(folder) / "maskset.toml")
     MASKS.add(
-        definition.name, definition, summary=definition.text("summary"), reference=definition.text("citation"),
-        licence=definition.text("licence"), authority=definition.text("authority"),
-        dimension=definition.table["dimension"], frames=definition.frames, entries=list(definition.table["masks"]),
-    )  # fmt: skip
+        definition.name,
+        definition,
+        summary=definition.text("summary"),
+        reference=definition.text("citation"),
+        licence=definition.text("licence"),
+        authority=definition.text("authority"),
+        dimension=definition.table["dimension"],
+        frames=definition.frames,
+        entries=list(definition.table["masks"]),
+    )
     return definition.name
 
 
@@ -38,9 +44,7 @@ for _path in sorted(masks_root().glob("*/maskset.toml")):
     add_masks(_path.parent)
 
 
-def load_masks(
-    name_or_dir: str | os.PathLike[str], frame: str = MEDIAPIPE, codebook: str | None = None
-) -> MaskSet:
+def load_masks(name_or_dir: str | os.PathLike[str], frame: str = MEDIAPIPE, codebook: str | None = None) -> MaskSet:
     """Masks by the name of a set (`MASKS`), from a folder with `maskset.toml`, or from a folder of image files.
 
     Image files `<expression>_gt.png` bring their own frame, by their size. `codebook` turns masks of action units
@@ -72,9 +76,11 @@ def by_expression(masks: MaskSet, codebook: str) -> MaskSet:
         raise UsageError(f"mask set {masks.name!r} has masks of {masks.dimension}s; a codebook needs action units")
     names, stack, used = combine(book, masks.names, masks.maps.values)
     maps = xr.DataArray(
-        stack.astype(np.float32), dims=(vocabulary.EXPRESSION, vocabulary.Y, vocabulary.X),
-        coords={vocabulary.EXPRESSION: names}, name="mask",
-    )  # fmt: skip
+        stack.astype(np.float32),
+        dims=(vocabulary.EXPRESSION, vocabulary.Y, vocabulary.X),
+        coords={vocabulary.EXPRESSION: names},
+        name="mask",
+    )
     attrs = {key: value for key, value in masks.attrs.items() if key not in ("reasons", "lost", "indistinguishable")}
     same = [[a, b] for i, a in enumerate(names) for j, b in enumerate(names) if i < j and (stack[i] == stack[j]).all()]
     attrs |= {

@@ -98,6 +98,11 @@ def check_name(dimension: str, name: str, where: str) -> None:
         raise UsageError(f"{where}: {name!r} is no expression; known: {', '.join(vocabulary.EXPRESSIONS)}")
     if dimension == vocabulary.AU:
         number = name.removeprefix("AU")
-        if not (name.startswith("AU") and number.isascii() and number.isdigit()
-                and int(number) in vocabulary.ACTION_UNITS and number == str(int(number))):
+        if not (
+            name.startswith("AU")
+            and number.isascii()
+            and number.isdigit()
+            and int(number) in vocabulary.ACTION_UNITS
+            and number == str(int(number))
+        ):
             raise UsageError(f"{where}: {name!r} is no action unit; write AU and its FACS number, as in AU12")

@@ -42,8 +42,9 @@ class Analysis:
     notes: tuple[str, ...] = field(default_factory=tuple)
 
 
-def analyse(maps: xr.DataArray, masks: Sequence[MaskSet], *, threshold: str | float = "otsu",
-            seed: int = 0) -> Analysis:
+def analyse(
+    maps: xr.DataArray, masks: Sequence[MaskSet], *, threshold: str | float = "otsu", seed: int = 0
+) -> Analysis:
     """Everything that the page prints, computed by the rooms below; `maps` are per image, or global already."""
     from workbench.heatmaps import global_heatmaps
     from workbench.scores import evaluate
@@ -79,6 +80,16 @@ def grow(maps: xr.DataArray, heat: xr.DataArray, seed: int = 0) -> tuple[list[Tr
             notes.append(f"No dendrogram for {explainer}: {error}.")
             continue
         for expression, tree in grown.expressions.items():
-            trees.append(Tree(explainer, str(expression), tuple(tree.labels), np.asarray(tree.linkage, float),
-                              float(tree.cophenetic), tree.support, str(tree.reason), dict(tree.left_out)))
+            trees.append(
+                Tree(
+                    explainer,
+                    str(expression),
+                    tuple(tree.labels),
+                    np.asarray(tree.linkage, float),
+                    float(tree.cophenetic),
+                    tree.support,
+                    str(tree.reason),
+                    dict(tree.left_out),
+                )
+            )
     return trees, notes

@@ -10,6 +10,7 @@ import xarray as xr
 
 from workbench.figures.theme import number, readable
 from workbench.report.recognition import Recognition
+from workbench.scores import all_masks
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 ALPHA = 0.05
@@ -42,7 +43,9 @@ def significance(faces: int, people: int | None, comparisons: int) -> Sentence:
         return Sentence(
             f"Who is on the {pictures} is not known (no subject is named), so they cannot be counted as independent "
             "observations: no number on this page can be called significant, and intervals are too narrow if people "
-            "recur.", "caution")
+            "recur.",
+            "caution",
+        )
     persons = f"{in_words(people)} {'person' if people == 1 else 'people'}"
     smallest = 2 / 2**people
     if smallest > ALPHA:
@@ -50,14 +53,19 @@ def significance(faces: int, people: int | None, comparisons: int) -> Sentence:
         return Sentence(
             f"With {pictures} of {persons} no number on this page is significant{least}. "
             "It shows how the networks can be examined, not what they are like; another few faces could turn any "
-            "comparison round.", "caution")
+            "comparison round.",
+            "caution",
+        )
     if smallest * comparisons > ALPHA:
         return Sentence(
             f"With {pictures} of {persons} no single number survives a correction for the {comparisons} comparisons on "
-            f"this page (that takes at least {enough} people). Read differences as hints.", "caution")
+            f"this page (that takes at least {enough} people). Read differences as hints.",
+            "caution",
+        )
     return Sentence(
         f"The page rests on {pictures} of {persons}. Intervals resample people; no p-values are computed, and with "
-        f"{comparisons} comparisons some differences will look large by chance.")
+        f"{comparisons} comparisons some differences will look large by chance."
+    )
 
 
 def cells(table: xr.Dataset) -> list[Sentence]:
@@ -67,8 +75,10 @@ def cells(table: xr.Dataset) -> list[Sentence]:
     if not mapped.any() or n.max() <= 0:
         return []
     few = int((mapped & (n < 5)).sum())
-    text = (f"A global heatmap here averages between {int(n[mapped].min())} and {int(n[mapped].max())} faces; "
-            f"{few} of {int(mapped.sum())} rest on fewer than five")
+    text = (
+        f"A global heatmap here averages between {int(n[mapped].min())} and {int(n[mapped].max())} faces; "
+        f"{few} of {int(mapped.sum())} rest on fewer than five"
+    )
     gone = int((~mapped).sum())
     text += f", and {gone} of {mapped.size} cells have no map at all." if gone else "."
     return [Sentence(text, "caution" if few or gone else "plain")]
@@ -83,64 +93,102 @@ def agreement(table: xr.Dataset, masks: str, *, testable: bool = False) -> list[
     mapped = np.isfinite(own.values)
     if not mapped.any():
         return [Sentence(f"No heatmap could be compared with the masks of {masks}.", "caution")]
-    means = {name: _mean(table, name, mapped) for name in (
-        "iou", "chance_iou", "other_masks_iou", "centre_iou", "centre_iou_equal_area")}
-    by_explainer = [float(np.nanmean(own.sel(explainer=e).values)) for e in own["explainer"].values
-                    if np.isfinite(own.sel(explainer=e).values).any()]
-    spread = f" (from {number(min(by_explainer))} to {number(max(by_explainer))} across explainers)" \
-        if len(by_explainer) > 1 else ""
-    out = [Sentence(
-        f"Overlap with the {masks} mask of the same expression is, on average, IoU {number(means['iou'])}{spread}. "
-        f"Regions of the same size placed by chance reach {number(means['chance_iou'])}; the same maps against the "
-        f"other expressions' masks {number(means['other_masks_iou'])}; and a centred blob that has seen no face "
-        f"{number(means['centre_iou_equal_area'])} at the maps' own area, {number(means['centre_iou'])} at its natural "
-        "size.")]
+    means = {
+        name: _mean(table, name, mapped)
+        for name in ("iou", "chance_iou", "other_masks_iou", "centre_iou", "centre_iou_equal_area")
+    }
+    by_explainer = [
+        float(np.nanmean(own.sel(explainer=e).values))
+        for e in own["explainer"].values
+        if np.isfinite(own.sel(explainer=e).values).any()
+    ]
+    spread = (
+        f" (from {number(min(by_explainer))} to {number(max(by_explainer))} across explainers)"
+        if len(by_explainer) > 1
+        else ""
+    )
+    out = [
+        Sentence(
+            f"Overlap with the {masks} mask of the same expression is, on average, IoU {number(means['iou'])}{spread}. "
+            f"Regions of the same size placed by chance reach {number(means['chance_iou'])}; "
+            f"the same maps against the other expressions' masks {number(means['other_masks_iou'])}; "
+            "and a centred blob that has seen no face "
+            f"{number(means['centre_iou_equal_area'])} at the maps' own area, "
+            f"{number(means['centre_iou'])} at its natural size."
+        )
+    ]
     gap = means["iou"] - means["other_masks_iou"]
     if gap <= ABOUT_THE_SAME:
-        out.append(Sentence(
-            f"The maps overlap their own expression's mask {'no more than' if gap > -ABOUT_THE_SAME else 'less than'} "
-            "the other expressions' masks: on this evidence the networks do not look where the experts say for that "
-            "expression in particular.", "caution"))
+        out.append(
+            Sentence(
+                f"The maps overlap their own expression's mask "
+                f"{'no more than' if gap > -ABOUT_THE_SAME else 'less than'} the other expressions' masks: "
+                "on this evidence the networks do not look where the experts say for that expression in particular.",
+                "caution",
+            )
+        )
     else:
         so = "a hint of specificity, untested" if testable else "with these faces that cannot be told from chance"
         out.append(Sentence(f"The own mask is {number(gap)} above the other masks: {so}."))
     blob = means["centre_iou_equal_area"]
     if np.isfinite(blob) and blob >= means["iou"] - ABOUT_THE_SAME:
-        out.append(Sentence(
-            "A blob in the middle of the face does as well or better, so overlap of this size is what any central "
-            "map would get.", "caution"))
+        out.append(
+            Sentence(
+                "A blob in the middle of the face does as well or better, so overlap of this size is what any central "
+                "map would get.",
+                "caution",
+            )
+        )
     ranks = table["rank_of_own_mask"].values
     known = np.isfinite(ranks)
     if known.any():
-        sets = int(table.sizes.get("mask", 6))
-        out.append(Sentence(
-            f"The own mask is the best match in {int((ranks[known] == 1).sum())} of {int(known.sum())} maps; guessing "
-            f"among {in_words(sets)} masks would give about {round(known.sum() / max(sets, 1))}."))
+        sets = all_masks(table).sizes["mask"]
+        out.append(
+            Sentence(
+                f"The own mask is the best match in {int((ranks[known] == 1).sum())} of {int(known.sum())} maps; "
+                f"guessing among {in_words(sets)} masks would give about {round(known.sum() / max(sets, 1))}."
+            )
+        )
     return out
 
 
 def unrecognised(answers: list[Recognition]) -> list[Sentence]:
     """Classes whose heatmap means little because the network does not recognise them here."""
-    bad = [f"{a.model}: " + ", ".join(f"{e} ({a.right[e]} of {a.labelled[e]})" for e in a.failed())
-           for a in answers if a.failed()]
+    bad = [
+        f"{a.model}: " + ", ".join(f"{e} ({a.right[e]} of {a.labelled[e]})" for e in a.failed())
+        for a in answers
+        if a.failed()
+    ]
     if not bad:
         return []
-    return [Sentence("A heatmap says what a network used for its answer, right or wrong. Not recognised on the "
-                     f"labelled faces, and marked † wherever their heatmap appears – {'; '.join(bad)}.", "caution")]
+    return [
+        Sentence(
+            "A heatmap says what a network used for its answer, right or wrong. Not recognised on the "
+            f"labelled faces, and marked † wherever their heatmap appears – {'; '.join(bad)}.",
+            "caution",
+        )
+    ]
 
 
 def controls(table: xr.Dataset) -> list[Sentence]:
     """What untrained weights and a plain edge map score, or that these controls are missing."""
     out = []
     mapped = np.isfinite(table["iou"].values)
-    for name, words in (("random_weights_iou", "the same networks with random weights"),
-                        ("edge_map_iou", "a plain edge map of the faces")):
+    for name, words in (
+        ("random_weights_iou", "the same networks with random weights"),
+        ("edge_map_iou", "a plain edge map of the faces"),
+    ):
         value = _mean(table, name, mapped)
         if np.isfinite(value):
             out.append(f"{words} {number(value)}")
     if not out:
-        return [Sentence("No map of a network with random weights and no edge map was made, so two of the controls "
-                         "are missing from the tables.", "caution")]
+        return [
+            Sentence(
+                "No map of a network with random weights and no edge map was made, so two of the controls "
+                "are missing from the tables.",
+                "caution",
+            )
+        ]
     return [Sentence(f"What needs no learning scores, by the same measure: {', '.join(out)}.")]
 
 
@@ -148,8 +196,16 @@ def shares(table: xr.Dataset, explainer: str) -> dict[str, float]:
     """Means over one explainer's cells, for the overview table; `first` and `cells` are counts."""
     part = table.sel(explainer=explainer)
     mapped = np.isfinite(part["iou"].values)
-    names = ("iou", "chance_iou", "other_masks_iou", "centre_iou_equal_area", "centre_iou", "random_weights_iou",
-             "edge_map_iou", "area")
+    names = (
+        "iou",
+        "chance_iou",
+        "other_masks_iou",
+        "centre_iou_equal_area",
+        "centre_iou",
+        "random_weights_iou",
+        "edge_map_iou",
+        "area",
+    )
     out = {name: _mean(part, name, mapped) for name in names}
     ranks = part["rank_of_own_mask"].values
     return {**out, "first": float((ranks == 1).sum()), "cells": float(mapped.sum())}

@@ -9,8 +9,17 @@ from workbench.figures.theme import number, readable
 from workbench.masks import MaskSet
 
 RANDOM = "@random_weights"
-MASK_FACTS = ("summary", "citation", "licence", "authority", "caveat", "codebook", "codebook_summary",
-               "codebook_citation", "policy")
+MASK_FACTS = (
+    "summary",
+    "citation",
+    "licence",
+    "authority",
+    "caveat",
+    "codebook",
+    "codebook_summary",
+    "codebook_citation",
+    "policy",
+)
 
 
 def network_facts(described: dict[str, Any]) -> dict[str, Any]:
@@ -24,10 +33,16 @@ def network_facts(described: dict[str, Any]) -> dict[str, Any]:
         ("parameters", f"{parameters:,}" if isinstance(parameters, int) else parameters),
         ("input", f"{size.get('channels')} × {size.get('height')} × {size.get('width')}" if size else None),
         ("answers", ", ".join(described.get("labels") or [])),
-        ("CAM layer", f"{described['cam_layer']} ({grid.get('height')} × {grid.get('width')} places)"
-         if described.get("cam_layer") and grid else described.get("cam_layer")),
+        (
+            "CAM layer",
+            f"{described['cam_layer']} ({grid.get('height')} × {grid.get('width')} places)"
+            if described.get("cam_layer") and grid
+            else described.get("cam_layer"),
+        ),
         ("training data", source.get("training_data")),
-        ("licence", source.get("licence")), ("caveat", source.get("caveat")), ("source", source.get("citation")),
+        ("licence", source.get("licence")),
+        ("caveat", source.get("caveat")),
+        ("source", source.get("citation")),
         ("SHA-256", (source.get("sha256") or "")[:16] + "…" if source.get("sha256") else None),
     ]
     return {"title": described.get("name", "network"), "facts": [(k, v) for k, v in facts if v]}
@@ -36,8 +51,11 @@ def network_facts(described: dict[str, Any]) -> dict[str, Any]:
 def listed(mask_set: MaskSet) -> dict[str, str]:
     """Attributes of a mask set that are JSON, in words."""
     out = {}
-    parsed = {k: json.loads(str(mask_set.attrs[k])) for k in ("action_units", "indistinguishable", "lost")
-              if mask_set.attrs.get(k)}
+    parsed = {
+        k: json.loads(str(mask_set.attrs[k]))
+        for k in ("action_units", "indistinguishable", "lost")
+        if mask_set.attrs.get(k)
+    }
     if parsed.get("action_units"):
         out["action units"] = "; ".join(f"{e}: {' '.join(units)}" for e, units in parsed["action_units"].items())
     if parsed.get("indistinguishable"):
@@ -53,8 +71,10 @@ def registered(name: str) -> tuple[str, str]:
 
     if name.endswith(RANDOM):
         base = name.removesuffix(RANDOM)
-        return (f"{readable(base)} of the same network with random weights: what the architecture alone would show",
-                "Adebayo et al., NeurIPS 2018")
+        return (
+            f"{readable(base)} of the same network with random weights: what the architecture alone would show",
+            "Adebayo et al., NeurIPS 2018",
+        )
     if name in EXPLAINERS:
         return EXPLAINERS[name].summary, EXPLAINERS[name].reference
     return "", ""

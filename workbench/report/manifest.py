@@ -18,8 +18,21 @@ from workbench.masks import MaskSet
 from workbench.report.folder import sha256
 
 SCHEMA = 1
-PACKAGES = ("facs-workbench", "numpy", "scipy", "xarray", "torch", "torchvision", "timm", "captum", "mediapipe",
-            "scikit-image", "matplotlib", "pillow", "h5py")
+PACKAGES = (
+    "facs-workbench",
+    "numpy",
+    "scipy",
+    "xarray",
+    "torch",
+    "torchvision",
+    "timm",
+    "captum",
+    "mediapipe",
+    "scikit-image",
+    "matplotlib",
+    "pillow",
+    "h5py",
+)
 
 
 def versions() -> dict[str, str]:
@@ -33,9 +46,19 @@ def versions() -> dict[str, str]:
     return out
 
 
-def manifest(maps: xr.DataArray, masks: Sequence[MaskSet], faces: FaceSet | None, *, contains_faces: bool,
-             classifiers: Iterable[Mapping[str, Any]], assets: Iterable[Mapping[str, Any]], policy: str,
-             threshold: object, title: str, files: Iterable[Path]) -> dict[str, Any]:
+def manifest(
+    maps: xr.DataArray,
+    masks: Sequence[MaskSet],
+    faces: FaceSet | None,
+    *,
+    contains_faces: bool,
+    classifiers: Iterable[Mapping[str, Any]],
+    assets: Iterable[Mapping[str, Any]],
+    policy: str,
+    threshold: object,
+    title: str,
+    files: Iterable[Path],
+) -> dict[str, Any]:
     """Everything needed to know what a page shows and to make it again, as plain JSON values.
 
     Paths are reduced to their last part. `files` are hashed.
@@ -84,8 +107,9 @@ def _explainers(maps: xr.DataArray) -> list[dict[str, Any]]:
     options = json.loads(options) if isinstance(options, str) and options else options
     names = maps["explainer"].values.astype(str)
     roles = maps["role"].values.astype(str) if "role" in maps.coords else ["method"] * len(names)
-    return [{"name": str(n), "role": str(r), "options": options.get(str(n), {})}
-            for n, r in zip(names, roles, strict=True)]
+    return [
+        {"name": str(n), "role": str(r), "options": options.get(str(n), {})} for n, r in zip(names, roles, strict=True)
+    ]
 
 
 def plain(value: Any) -> Any:

@@ -12,26 +12,37 @@ import xarray as xr
 
 from workbench.errors import UsageError
 from workbench.faces.faceset import FaceSet
-from workbench.figures.predictions import class_probabilities
+from workbench.heatmaps.predictions import class_probabilities, prediction_table
 from workbench.masks import MaskSet
 from workbench.report.analysis import Analysis, analyse
-from workbench.report.content import Sources, content
+from workbench.report.content import content
 from workbench.report.folder import PAGE, all_or_nothing
 from workbench.report.manifest import manifest, plain, versions
-from workbench.report.predictions import prediction_table
 from workbench.report.recognition import recognition
+from workbench.report.sources import Sources
 from workbench.report.tables import tidy
 
 if TYPE_CHECKING:
     from workbench.classifiers import Classifier
 
 
-def report(maps: xr.DataArray, masks: MaskSet | Sequence[MaskSet], *, faces: FaceSet | None = None, out: str | Path,
-           title: str | None = None, embed_faces: bool = True,
-           classifiers: Iterable[Classifier | Mapping[str, Any]] | None = None,
-           provenance: Iterable[Mapping[str, Any]] | None = None, notes: Iterable[str] = (), caveat: str = "",
-           threshold: str | float = "otsu", overlays: int = 12, seed: int = 0,
-           analysis: Analysis | None = None) -> Path:
+def report(
+    maps: xr.DataArray,
+    masks: MaskSet | Sequence[MaskSet],
+    *,
+    faces: FaceSet | None = None,
+    out: str | Path,
+    title: str | None = None,
+    embed_faces: bool = True,
+    classifiers: Iterable[Classifier | Mapping[str, Any]] | None = None,
+    provenance: Iterable[Mapping[str, Any]] | None = None,
+    notes: Iterable[str] = (),
+    caveat: str = "",
+    threshold: str | float = "otsu",
+    overlays: int = 12,
+    seed: int = 0,
+    analysis: Analysis | None = None,
+) -> Path:
     """Write a report into the folder `out` and return the path of its `index.html`.
 
     `maps` are per-image maps (model, explainer, image, y, x), or global heatmaps (model, explainer, expression, y,
@@ -54,22 +65,44 @@ def report(maps: xr.DataArray, masks: MaskSet | Sequence[MaskSet], *, faces: Fac
     name = title or "What the networks looked at"
     probabilities = class_probabilities(maps) if "image" in maps.dims else None
     answers = recognition(maps, probabilities) if "image" in maps.dims else []
-    sources = Sources(maps=maps, masks=sets, faces=faces, embed=contains_faces, analysis=results, answers=answers,
-                      probabilities=probabilities, classifiers=described, assets=assets, title=name,
-                      notes=[str(n) for n in (*notes, *results.notes)], caveat=caveat, threshold=threshold,
-                      overlays=overlays, versions=versions())
+    sources = Sources(
+        maps=maps,
+        masks=sets,
+        faces=faces,
+        embed=contains_faces,
+        analysis=results,
+        answers=answers,
+        probabilities=probabilities,
+        classifiers=described,
+        assets=assets,
+        title=name,
+        notes=[str(n) for n in (*notes, *results.notes)],
+        caveat=caveat,
+        threshold=threshold,
+        overlays=overlays,
+        versions=versions(),
+    )
     out = Path(out)
     with all_or_nothing(out) as folder:
         if results.tables:
             tidy(dict(results.tables)).to_csv(folder / "scores.csv", index=False, float_format="%.6g")
             _write_tables(results.tables, folder / "scores.nc")
         if "image" in maps.dims and "predicted" in maps.coords:
-            prediction_table(maps, probabilities).to_csv(folder / "predictions.csv", index=False, float_format="%.6g")
+            prediction_table(maps).to_csv(folder / "predictions.csv", index=False, float_format="%.6g")
         _write_maps(maps, results.heat, folder)
         (folder / PAGE).write_text(_render(content(sources)), encoding="utf-8")
-        record = manifest(maps, sets, faces, contains_faces=contains_faces, classifiers=described, assets=assets,
-                          policy=str(results.heat.attrs.get("policy", "")), threshold=threshold, title=name,
-                          files=sorted(folder.iterdir()))
+        record = manifest(
+            maps,
+            sets,
+            faces,
+            contains_faces=contains_faces,
+            classifiers=described,
+            assets=assets,
+            policy=str(results.heat.attrs.get("policy", "")),
+            threshold=threshold,
+            title=name,
+            files=sorted(folder.iterdir()),
+        )
         text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
         (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
     return out / PAGE
@@ -77,8 +110,10 @@ def report(maps: xr.DataArray, masks: MaskSet | Sequence[MaskSet], *, faces: Fac
 
 def _check(maps: xr.DataArray, masks: list[MaskSet]) -> None:
     if not isinstance(maps, xr.DataArray) or not {"model", "explainer", "y", "x"} <= set(maps.dims):
-        raise UsageError("a report needs heatmaps with dimensions (model, explainer, image or expression, y, x); "
-                         "make them with explain() or load_folder()")
+        raise UsageError(
+            "a report needs heatmaps with dimensions (model, explainer, image or expression, y, x); "
+            "make them with explain() or load_folder()"
+        )
     if not masks:
         raise UsageError("a report needs at least one mask set; see load_masks()")
     names = [m.name for m in masks]
@@ -97,8 +132,10 @@ def _write_tables(tables: Mapping[str, xr.Dataset], path: Path) -> None:
         for variable in clean.variables:
             if clean[variable].dtype == object:
                 clean[variable] = clean[variable].astype(str)
-        clean.attrs = {key: value if isinstance(value, str | int | float) else json.dumps(plain(value))
-                       for key, value in table.attrs.items()}
+        clean.attrs = {
+            key: value if isinstance(value, str | int | float) else json.dumps(plain(value))
+            for key, value in table.attrs.items()
+        }
         clean.to_netcdf(path, mode="w" if position == 0 else "a", group=name.replace("/", "-"), engine="h5netcdf")
 
 
@@ -126,6 +163,11 @@ def _rounded(maps: xr.DataArray, bits: int, digits: str) -> xr.DataArray:
 def _render(values: dict[str, Any]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(loader=PackageLoader("workbench.report"), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=PackageLoader("workbench.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return environment.get_template("index.html.j2").render(values)

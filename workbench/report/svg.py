@@ -29,10 +29,15 @@ def inline(figure: Figure, name: str, description: str, *, quality: int = 82, le
 
     stream = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(stream, format="svg", transparent=True, dpi=72,
-                       metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure.savefig(
+            stream,
+            format="svg",
+            transparent=True,
+            dpi=72,
+            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+        )
     text = stream.getvalue()
-    text = text[text.index("<svg"):]
+    text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.S)
     text = re.sub(r"<defs>\s*<style type=\"text/css\">.*?</style>\s*</defs>", "", text, flags=re.S)
     text = _PNG.sub(lambda found: recoded(base64.b64decode(found.group(1)), quality), text)
@@ -46,9 +51,14 @@ def inline(figure: Figure, name: str, description: str, *, quality: int = 82, le
     text = re.sub(theme.FAINT, "var(--line)", text, flags=re.I)
     text = _FONT.sub(r"\1var(--sans)", text)
     width = float(figure.get_size_inches()[0]) * 100
-    text = re.sub(r"<svg[^>]*?(viewBox=\"[^\"]+\")[^>]*>",
-                  rf'<svg xmlns="http://www.w3.org/2000/svg" \1 role="img" aria-label="{html.escape(description)}" '
-                  rf'style="max-width:{width:.0f}px;min-width:{least * width:.0f}px">', text, count=1, flags=re.S)
+    text = re.sub(
+        r"<svg[^>]*?(viewBox=\"[^\"]+\")[^>]*>",
+        rf'<svg xmlns="http://www.w3.org/2000/svg" \1 role="img" aria-label="{html.escape(description)}" '
+        rf'style="max-width:{width:.0f}px;min-width:{least * width:.0f}px">',
+        text,
+        count=1,
+        flags=re.S,
+    )
     return re.sub(r">\s+<", "><", re.sub(r"\n\s*", " ", text)).strip()
 
 

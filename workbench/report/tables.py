@@ -87,8 +87,7 @@ def score_table(table: xr.Dataset, explainer: str, score: str, unrecognised: set
 
 def _cell(row: dict[str, Any], variable: str, score: str, reasons: dict[str, str], letters: dict[str, str]) -> Cell:
     if variable == "interval":
-        low, high = (float(row[f"{end}_{score}"]) if f"{end}_{score}" in row else np.nan
-                     for end in ("low", "high"))
+        low, high = (float(row[f"{end}_{score}"]) if f"{end}_{score}" in row else np.nan for end in ("low", "high"))
         if np.isfinite(low) and np.isfinite(high):
             return Cell(f"{number(low, DIGITS)} to {number(high, DIGITS)}", kind="interval")
         return _missing(row, f"low_{score}", reasons, letters)

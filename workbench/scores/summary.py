@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from workbench.errors import UsageError
-from workbench.scores.table import MASK
+from workbench.scores.table import MASK, all_masks
 from workbench.vocabulary import EXPLAINER, EXPRESSION, MODEL
 
 COLUMNS: Final = (
@@ -30,19 +30,8 @@ COLUMNS: Final = (
 
 
 def tidy(table: xr.Dataset) -> pd.DataFrame:
-    """One row a cell: model, explainer, expression (and the AU or region) as columns, then every variable.
-
-    The scores against all masks, which would repeat each row, become columns `iou_with_<mask>`.
-    """
-    flat = table.drop_dims(MASK) if MASK in table.dims else table
-    frame = flat.to_dataframe().reset_index()
-    if "all_masks_iou" in table and len(flat.dims) == 3:
-        matrix = (
-            table["all_masks_iou"].transpose(MODEL, EXPLAINER, EXPRESSION, MASK).values.reshape(-1, table.sizes[MASK])
-        )
-        for k, name in enumerate(table[MASK].values):
-            frame[f"iou_with_{name}"] = matrix[:, k]
-    return frame
+    """One row a cell: model, explainer, expression (and the AU or region) as columns, then every variable."""
+    return table.to_dataframe().reset_index()
 
 
 def number(value: float) -> float | None:
@@ -79,7 +68,7 @@ def summary(table: xr.Dataset) -> dict[str, Any]:
     if not len(frame):
         raise UsageError("there is no cell to summarise")
     scored = frame[frame["iou"].notna()]
-    masks = table.sizes[MASK]
+    masks = all_masks(table).sizes[MASK]
 
     def mean(column: str) -> float | None:
         values = scored[column].dropna() if column in scored else pd.Series(dtype=float)

@@ -18,6 +18,7 @@ from workbench.scores.verdict import verdict
 from workbench.vocabulary import EXPLAINER, EXPRESSION, MODEL
 
 MASK: Final = "mask"
+WITH: Final = "iou_with_"  # one variable a mask, so that a table keeps one row a cell
 NO_REPLICATES: Final = "no per-image maps"
 CELL: Final = (MODEL, EXPLAINER, EXPRESSION)
 CONTROLS: Final[dict[str, Callable[[str], str]]] = {  # column → the explainer whose maps are the control of another's
@@ -172,7 +173,7 @@ class Table:
         data |= {
             "chance_iou_face": self._fill(lambda at, k: self.cells[at].chance_face[k]),
             "rank_of_own_mask": self._fill(lambda at, k: _rank(self.cells[at].own["iou"], k)),
-            "all_masks_iou": ((*CELL, MASK), self._each(lambda cell: cell.own["iou"])),
+            **self._with_each_mask(),
             "area": (CELL, self._each(lambda cell: cell.area)),
             "covered": (CELL, self._each(lambda cell: cell.covered)),
             "n": (CELL, self._count()),
@@ -185,11 +186,17 @@ class Table:
             MODEL: self.models,
             EXPLAINER: self.explainers,
             EXPRESSION: self.expressions,
-            MASK: self.names,
         }
         if not self.by_expression:
             coords[self.masks.dimension] = self.names
         return xr.Dataset(data, coords=coords, attrs={**attrs, "reasons": json.dumps(reasons)})
+
+    def _with_each_mask(self) -> dict[str, Column]:
+        """IoU with every mask of a set of expressions; a set of AUs or regions has it in `iou` already."""
+        if not self.by_expression:
+            return {}
+        matrix = self._each(lambda cell: cell.own["iou"])
+        return {f"{WITH}{name}": (CELL, matrix[..., k]) for k, name in enumerate(self.names)}
 
     def _count(self) -> npt.NDArray[np.float64]:
         if "n" not in self.heat.coords:
@@ -215,11 +222,17 @@ class Table:
             return f"not scored: {reason}"
         cell, here = self.cells[at], (at[0], self.methods.index(at[1]), at[2])
         return verdict(
-            value=cell.own["iou"][k], chance=cell.chance["iou"][k], centre=cell.centre["iou"][k],
-            other=_others(cell.own["iou"], k), rank=_rank(cell.own["iou"], k), masks=len(self.names),
-            low=self._end(at, k, "iou", 0), high=self._end(at, k, "iou", 1),
-            interval_reason=str(self.interval_reason[here]), who=str(self.who[here]),
-        )  # fmt: skip
+            value=cell.own["iou"][k],
+            chance=cell.chance["iou"][k],
+            centre=cell.centre["iou"][k],
+            other=_others(cell.own["iou"], k),
+            rank=_rank(cell.own["iou"], k),
+            masks=len(self.names),
+            low=self._end(at, k, "iou", 0),
+            high=self._end(at, k, "iou", 1),
+            interval_reason=str(self.interval_reason[here]),
+            who=str(self.who[here]),
+        )
 
 
 def _others(row: npt.NDArray[np.float64], k: int) -> float:
@@ -229,3 +242,12 @@ def _others(row: npt.NDArray[np.float64], k: int) -> float:
 
 def _rank(row: npt.NDArray[np.float64], k: int) -> float:
     return float(1 + int((row > row[k]).sum())) if np.isfinite(row[k]) else float("nan")
+
+
+def all_masks(table: xr.Dataset) -> xr.DataArray:
+    """IoU of every map with every mask, (model, explainer, expression, mask), from a table of `evaluate`."""
+    own = [str(d) for d in table["iou"].dims if d not in CELL]
+    if own:
+        return table["iou"].rename({own[0]: MASK}).transpose(..., MASK)
+    found = {str(name).removeprefix(WITH): table[name] for name in table if str(name).startswith(WITH)}
+    return xr.concat(list(found.values()), xr.Variable(MASK, list(found))).transpose(..., MASK)

@@ -22,12 +22,15 @@ from workbench.widgets.image_view import ImageView, Setting
 # Three columns of controls where there is room, two and one where not; the pictures wrap on their own.
 LAYOUT: Final[dict[str, dict[str, str]]] = {
     "controls": {
-        "display": "grid", "grid_template_columns": "repeat(auto-fill, minmax(min(225px, 100%), 1fr))",
-        "grid_gap": "2px 14px", "width": "100%", "max_width": "840px",
+        "display": "grid",
+        "grid_template_columns": "repeat(auto-fill, minmax(min(225px, 100%), 1fr))",
+        "grid_gap": "2px 14px",
+        "width": "100%",
+        "max_width": "840px",
     },
     "control": {"width": "auto", "min_width": "0"},
     "description": {"description_width": "6.6em"},
-}  # fmt: skip
+}
 _STYLE: Final = """<style>
 .facs-explorer { color: var(--jp-content-font-color1, inherit); font-size: 13px; line-height: 1.45; }
 .facs-explorer .pictures { display: flex; flex-wrap: wrap; gap: 4px 20px; align-items: flex-start; }
@@ -146,8 +149,10 @@ class ImageExplorer(ipywidgets.VBox):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         sizes = self._view.maps.sizes
-        counts = ", ".join(f"{sizes[dim]} {word}{'s' if sizes[dim] != 1 else ''}" for dim, word in (
-            ("image", "face"), ("model", "network"), ("explainer", "explainer")))  # fmt: skip
+        counts = ", ".join(
+            f"{sizes[dim]} {word}{'s' if sizes[dim] != 1 else ''}"
+            for dim, word in (("image", "face"), ("model", "network"), ("explainer", "explainer"))
+        )
         return f"ImageExplorer({counts}; {self.face}, {self.model}, {' and '.join(self.setting.explainers)})"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from workbench import heatmaps
 from workbench.faces.faceset import FaceSet
 from workbench.figures.overlay import displayed, overlay
-from workbench.figures.predictions import class_probabilities
 from workbench.figures.probabilities import probabilities
 from workbench.figures.theme import number, readable
+from workbench.heatmaps.predictions import class_probabilities
 from workbench.widgets.matching import per_image, positions
 
 PHOTO: Final = "photograph"
@@ -82,9 +82,7 @@ class ImageView:
             likely = f" (probability {number(said[predicted])})" if predicted in said else ""
             truth = f"its label is {label}" if label else "it has no label"
             sentences.append(f"{setting.model} predicts {predicted}{likely} for {setting.face}; {truth}.")
-        sentences.append(
-            f"Explained: {self._target(at)}. Only evidence for it is coloured (the map's positive part)."
-        )
+        sentences.append(f"Explained: {self._target(at)}. Only evidence for it is coloured (the map's positive part).")
         if setting.scale == OWN:
             sentences.append("Scale: 1 is each map's own maximum, so compare places, not amounts.")
         else:

@@ -41,8 +41,14 @@ class Plan:
             yield slice(start, stop), self.masks(start, stop)
 
 
-def superpixels(picture: np.ndarray, stream: np.random.Generator, *, segments: int = 30, compactness: float = 20.0,
-                samples: int = 1000) -> Plan:  # fmt: skip
+def superpixels(
+    picture: np.ndarray,
+    stream: np.random.Generator,
+    *,
+    segments: int = 30,
+    compactness: float = 20.0,
+    samples: int = 1000,
+) -> Plan:
     """Each SLIC superpixel shown or hidden with probability one half; the first sample shows all.
 
     Superpixels are those of the colour picture at the network's input size, also for a grey network: the regions then
@@ -63,8 +69,9 @@ def superpixels(picture: np.ndarray, stream: np.random.Generator, *, segments: i
     return Plan(found.shape, samples, masks, features=features, regions=regions)
 
 
-def random_grids(picture: np.ndarray, stream: np.random.Generator, *, samples: int = 1000, grid: int = 7,
-                 keep: float = 0.5) -> Plan:  # fmt: skip
+def random_grids(
+    picture: np.ndarray, stream: np.random.Generator, *, samples: int = 1000, grid: int = 7, keep: float = 0.5
+) -> Plan:
     """Coarse random grids, each cell shown with probability `keep`, enlarged bilinearly and shifted at random.
 
     As in RISE: a cell is ceil(side / grid) pixels, the grid is enlarged to (grid + 1) cells and cropped at an offset
@@ -93,8 +100,7 @@ def random_grids(picture: np.ndarray, stream: np.random.Generator, *, samples: i
     return Plan(size, samples, draw, expected=keep)
 
 
-def windows(picture: np.ndarray, stream: np.random.Generator, *, window: float = 0.25,
-            stride: float = 0.0625) -> Plan:  # fmt: skip
+def windows(picture: np.ndarray, stream: np.random.Generator, *, window: float = 0.25, stride: float = 0.0625) -> Plan:
     """One square window hidden at a time, on a regular grid; the first sample hides nothing.
 
     `window` and `stride` are shares of the input's side. The last window of a row ends at the border, so that all

@@ -34,18 +34,28 @@ def perturbation_method(
 
 
 perturbation_method(
-    "occlusion", designs.windows, estimators.drop,
+    "occlusion",
+    designs.windows,
+    estimators.drop,
     summary="Fall of the score when a sliding window is blacked out, averaged over the windows on a pixel.",
-    reference="Zeiler & Fergus, ECCV 2014, section 4.2", cost="about 170 forwards",
-)  # fmt: skip
+    reference="Zeiler & Fergus, ECCV 2014, section 4.2",
+    cost="about 170 forwards",
+)
 perturbation_method(
-    "lime", designs.superpixels, estimators.ridge,
+    "lime",
+    designs.superpixels,
+    estimators.ridge,
     summary="Weighted ridge regression of the score on which of some 30 superpixels are shown.",
     reference="Ribeiro et al., KDD 2016; 30 SLIC superpixels and 1,000 samples as in Gaya-Morey et al., MTAP 2024",
-    cost="1,000 forwards", space="probability",
-)  # fmt: skip
+    cost="1,000 forwards",
+    space="probability",
+)
 perturbation_method(
-    "rise", designs.random_grids, estimators.mean,
+    "rise",
+    designs.random_grids,
+    estimators.mean,
     summary="Mean of random soft masks, each weighted by the score that it leaves.",
-    reference="Petsiuk et al., BMVC 2018, eq. 6", cost="1,000 forwards", space="probability",
-)  # fmt: skip
+    reference="Petsiuk et al., BMVC 2018, eq. 6",
+    cost="1,000 forwards",
+    space="probability",
+)

@@ -55,10 +55,11 @@ def evaluate(
     score s (IoU always): `s`; `chance_s` at equal areas; `other_masks_s`, mean over the other masks; `centre_s`, of a
     centred Gaussian at its own Otsu threshold, and `centre_s_equal_area`; `random_weights_s` and `edge_map_s`, of maps
     whose role is `control`; `low_s`, `high_s`, 95 % bootstrap interval over subjects (images where unknown). Further
-    `chance_iou_face`, `rank_of_own_mask` by IoU (1 + masks strictly higher), `all_masks_iou` (…, mask), `area`
+    `chance_iou_face`, `rank_of_own_mask` by IoU (1 + masks strictly higher), `iou_with_<mask>` for every mask of a set
+    of expressions (`scores.all_masks(table)` stacks them), `area`
     (foreground as a share of the domain), `covered`, `n`, `n_subjects` (NaN unknown), `reason` (why a cell is NaN,
-    else ""), `verdict`. `attrs["reasons"]` is JSON {variable: why it is NaN throughout}. One row a cell:
-    `workbench.scores.tidy(table)`.
+    else ""), `verdict`. `attrs["reasons"]` is JSON {variable: why it is NaN throughout}. `.to_dataframe()` has one row
+    a cell.
 
     Raises FrameMismatchError where maps and masks differ in frame or grid, UnknownNameError for an unknown score.
     """

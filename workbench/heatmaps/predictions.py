@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 
@@ -19,8 +20,11 @@ def class_probabilities(maps: xr.DataArray) -> xr.DataArray | None:
     coordinates: dict[str, Any] = {"model": maps["model"].values, "image": maps["image"].values}
     if "probability" in maps.coords and "class" in maps["probability"].dims:
         return maps["probability"].transpose("model", "image", "class").reset_coords(drop=True)
-    found = {str(name).removeprefix("probability_"): maps[name].transpose("model", "image").values
-             for name in maps.coords if str(name).startswith("probability_")}
+    found = {
+        str(name).removeprefix("probability_"): maps[name].transpose("model", "image").values
+        for name in maps.coords
+        if str(name).startswith("probability_")
+    }
     if not found and "probability" in maps.attrs:
         kept = maps.attrs["probability"]
         kept = json.loads(kept) if isinstance(kept, str) else kept
@@ -45,3 +49,28 @@ def said_probability(maps: xr.DataArray) -> np.ndarray:
         if predicted[place] in classes:
             out[place] = known.values[place][classes.index(predicted[place])]
     return out
+
+
+def prediction_table(maps: xr.DataArray) -> pd.DataFrame:
+    """One row a face and network: image, label, subject, sha256, model, predicted, probability, then `p_<class>`."""
+    probabilities = class_probabilities(maps)
+    predicted = maps["predicted"].transpose("model", "image").values.astype(str)
+    said = said_probability(maps)
+    known = {name: maps[name].values.astype(str) for name in ("label", "subject", "sha256") if name in maps.coords}
+    rows = []
+    for m, model in enumerate(maps["model"].values.astype(str)):
+        for i, image in enumerate(maps["image"].values.astype(str)):
+            row = {
+                "image": image,
+                **{k: v[i] for k, v in known.items()},
+                "model": model,
+                "predicted": predicted[m, i],
+                "probability": said[m, i],
+            }
+            if probabilities is not None:
+                row |= {
+                    f"p_{c}": float(probabilities.values[m, i, k])
+                    for k, c in enumerate(probabilities["class"].values.astype(str))
+                }
+            rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,6 +1,6 @@
 """Read the canonical face mesh out of MediaPipe's `face_landmarker.task` and write the frame's two tables.
 
-    python benchmarks/extract_canonical_mesh.py face_landmarker.task workbench/frames
+    python tools/extract_canonical_mesh.py face_landmarker.task workbench/frames
 
 The task is a zip; its member `geometry_pipeline_metadata*.binarypb` is a protobuf message (Mesh3d: field 3 the
 vertex buffer, five floats x y z u v a vertex; field 4 the index buffer). Only these fields are read, by hand.
@@ -95,8 +95,10 @@ def main(task: Path, out: Path) -> None:
     vertices, triangles = read_mesh(task)
     front = vertices[:, :2] * [1, -1]
     lines = [f"{i},{x:.4f},{y:.4f}" for i, (x, y) in enumerate(np.vstack([front, iris(front)]))]
-    header = HEADER.format(title="Vertices of the canonical face mesh, front view (x to the image's right, y down; cm)",
-                           changed="z dropped, y negated, iris points added, rounded to 1e-4.")
+    header = HEADER.format(
+        title="Vertices of the canonical face mesh, front view (x to the image's right, y down; cm)",
+        changed="z dropped, y negated, iris points added, rounded to 1e-4.",
+    )
     (out / "mediapipe478_points.csv").write_text(header + "index,x,y\n" + "\n".join(lines) + "\n")
     header = HEADER.format(title="Triangles of the canonical face mesh, by vertex index", changed="format only.")
     body = "\n".join(",".join(map(str, t)) for t in triangles.tolist())

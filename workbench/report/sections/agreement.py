@@ -1,0 +1,100 @@
+"""What can be believed, and every score beside its controls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from markupsafe import Markup
+
+from workbench import figures
+from workbench.figures.theme import readable
+from workbench.report import belief
+from workbench.report.sources import Sources, counted, main_table
+from workbench.report.svg import inline
+from workbench.report.tables import SCORES, TITLES, score_table
+from workbench.scores import all_masks
+
+
+def beliefs(s: Sources) -> list[belief.Sentence]:
+    """What can be believed, in sentences."""
+    faces, people = counted(s)
+    main = main_table(s)
+    comparisons = int(np.isfinite(main[1]["iou"].values).sum()) if main else 0
+    if s.per_image:
+        out = [belief.significance(faces, people, comparisons)]
+    else:
+        out = [
+            belief.Sentence(
+                "These heatmaps were aggregated elsewhere: without per-image maps no interval can be "
+                "computed and no number on this page can be called significant.",
+                "caution",
+            )
+        ]
+    if main:
+        out += belief.agreement(main[1], main[0], testable=out[0].weight != "caution")
+        out += belief.cells(main[1]) + belief.controls(main[1])
+    return out + belief.unrecognised(s.answers)
+
+
+def overview(s: Sources) -> dict[str, Any] | None:
+    """The overview of the main mask set, None where there is none."""
+    main = main_table(s)
+    return None if main is None else _shares(*main)
+
+
+def _shares(masks: str, table: xr.Dataset) -> dict[str, Any]:
+    """The overview of one mask set: a row an explainer."""
+    rows = [(str(e), belief.shares(table, str(e))) for e in table["explainer"].values]
+    return {"masks": masks, "rows": rows, "count": all_masks(table).sizes["mask"]}
+
+
+def agreement(s: Sources) -> list[dict[str, Any]]:
+    """Scores beside their controls, a part a mask set."""
+    out = []
+    for place, (name, table) in enumerate(s.analysis.tables.items()):
+        rows = []
+        for position, explainer in enumerate(table["explainer"].values.astype(str)):
+            key = f"{place}-{position}"
+            part = table.sel(explainer=[explainer])
+            scored = np.isfinite(part["iou"].values).any()
+            dots = figures.scores(part, explainer) if scored and part["iou"].ndim == 3 else None
+            matrix = figures.specificity(part, explainer) if scored else None
+            rows.append(
+                {
+                    "explainer": explainer,
+                    "dots": Markup(
+                        inline(dots, f"scores-{key}", f"IoU of {readable(explainer)} beside its controls", least=0.85)
+                    )
+                    if dots is not None
+                    else "",
+                    "matrix": Markup(
+                        inline(
+                            matrix,
+                            f"specificity-{key}",
+                            f"Maps of {readable(explainer)} against every mask",
+                            least=0.85,
+                        )
+                    )
+                    if matrix is not None
+                    else "",
+                    "tables": [
+                        (score, TITLES[score], score_table(table, explainer, score, s.marked))
+                        for score in SCORES
+                        if score in table and table[score].ndim == 3
+                    ],
+                }
+            )
+        mask_set = next((m for m in s.masks if m.name == name), None)
+        overview = _shares(name, table) if table["iou"].ndim == 3 and place > 0 else None
+        out.append(
+            {
+                "masks": name,
+                "rows": rows,
+                "overview": overview,
+                "notes": str(table.attrs.get("caution", "")),
+                "dimension": mask_set.dimension if mask_set is not None else "expression",
+            }
+        )
+    return out
