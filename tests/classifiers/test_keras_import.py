@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from workbench.classifiers import keras_modules as km
-from workbench.classifiers.keras_import import read_keras
-from workbench.classifiers.keras_weights import _names
+from workbench.classifiers.keras import modules as km
+from workbench.classifiers.keras.reading import read_keras
+from workbench.classifiers.keras.weights import _names
 from workbench.errors import ClassifierError, UnreadableFileError
 
 INPUT = {"class_name": "InputLayer", "config": {"name": "start", "batch_input_shape": [None, 6, 6, 1]}}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from workbench.classifiers.keras_import import read_keras
+from workbench.classifiers.keras.reading import read_keras
 
 DATA = Path(__file__).with_name("data")
 MAKER = runpy.run_path(str(Path(__file__).with_name("make_keras_references.py")))

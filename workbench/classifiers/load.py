@@ -99,7 +99,7 @@ def _from_registry(name: str, given: Mapping[str, Any], common: Mapping[str, Any
 def _from_keras(path: Path, given: dict[str, Any], common: Mapping[str, Any]) -> Classifier:
     from workbench.classifiers.building import build
     from workbench.classifiers.checkpoints import sha256
-    from workbench.classifiers.keras_import import read_keras
+    from workbench.classifiers.keras.reading import read_keras
 
     _refuse(given, ("checkpoint", "pretrained", "random_weights"), f"a Keras file ({path.name}) holds its own weights")
     model = read_keras(path)

@@ -22,7 +22,7 @@ def _load_row(name: str, row: Mapping[str, Any]) -> Classifier:
 
     from workbench import assets
     from workbench.classifiers.building import build
-    from workbench.classifiers.keras_import import read_keras
+    from workbench.classifiers.keras.reading import read_keras
 
     path = assets.path(row["asset"])
     model = read_keras(path)

@@ -12,9 +12,11 @@ import h5py
 import torch
 from torch import Tensor, nn
 
-from workbench.classifiers.keras_config import GraphSpec, LayerSpec, read_graph
-from workbench.classifiers.keras_layers import LAYERS, Request, activation_name, build_activation, build_layer
-from workbench.classifiers.keras_weights import WeightStore
+from workbench.classifiers.keras import shaping, weighted  # noqa: F401  (they register their layers)
+from workbench.classifiers.keras.activations import activation_name, build_activation
+from workbench.classifiers.keras.config import GraphSpec, LayerSpec, read_graph
+from workbench.classifiers.keras.layer_table import LAYERS, Request, build_layer
+from workbench.classifiers.keras.weights import WeightStore
 from workbench.errors import ClassifierError, UnreadableFileError, WorkbenchError
 
 # What h5py and the reading of settings raise on a file with flipped or missing bytes.
