@@ -1,7 +1,7 @@
 """Builds the wheel, installs it in an empty environment outside the checkout and runs `workbench report` there.
 
-Run by `make wheel-check`. The environment takes its packages from the same constraints; PIP_ARGS is passed to pip.
-With `--here` the dependencies of the running environment are used (quick), and only the wheel itself is fresh.
+`make wheel-check` runs the whole demo with every package installed anew from the constraints (PIP_ARGS goes to pip).
+`tests/packaging/test_wheel.py` runs a small study with the packages of the running environment.
 """
 
 from __future__ import annotations
@@ -17,44 +17,50 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def build(folder: Path) -> Path:
+    """The wheel, built from the checkout into `folder`; hatchling must be installed."""
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def install(wheel: Path, folder: Path, borrow: Path | None = None) -> Path:
+    """An environment in `folder` that holds the wheel; its `bin` folder.
+
+    With `borrow`, the packages of that site-packages folder are used; `.pth` files inside it, such as an editable
+    install's, do not act there.
+    """
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    pip = [str(python), "-m", "pip", "install", "-q", *shlex.split(os.environ.get("PIP_ARGS", ""))]
+    if borrow is None:
+        subprocess.run([*pip, "-c", str(ROOT / "constraints.txt"), str(wheel)], check=True, cwd=folder)
+    else:
+        subprocess.run([*pip, "--no-deps", str(wheel)], check=True, cwd=folder)
+        site = next((folder / "lib").glob("python*")) / "site-packages"
+        (site / "borrowed.pth").write_text(f"{borrow}\n")
+    return folder / "bin"
+
+
+def run(command: list[str], folder: Path) -> str:
+    """Standard output of a command run in `folder` with nothing of the checkout in sight."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    done = subprocess.run(command, check=True, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip()
+
+
 def main() -> int:
-    """Build, install, run; returns the exit status."""
-    here = "--here" in sys.argv
+    """Build, install anew, run the demo; returns the exit status."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        run = lambda *command, **options: subprocess.run(command, check=True, cwd=folder, **options)
-        run(sys.executable, "-m", "build", "--wheel", "--outdir", str(folder / "dist"), str(ROOT))
-        (wheel,) = (folder / "dist").glob("*.whl")
-        venv.create(folder / "env", with_pip=True)
-        python = str(folder / "env" / "bin" / "python")
-        pip = [python, "-m", "pip", "install", "-q", *shlex.split(os.environ.get("PIP_ARGS", ""))]
-        environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-        if here:
-            run(*pip, "--no-deps", str(wheel))
-            site = next(p for p in sys.path if p.endswith("site-packages"))
-            purelib = run(
-                python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", capture_output=True, text=True
-            ).stdout.strip()
-            editable_free = folder / "borrowed"
-            editable_free.mkdir()
-            for item in Path(site).iterdir():
-                if "facs_workbench" not in item.name and item.name != "workbench":
-                    (editable_free / item.name).symlink_to(item)
-            Path(purelib, "borrowed.pth").write_text(str(editable_free))
-        else:
-            run(*pip, "-c", str(ROOT / "constraints.txt"), str(wheel))
-        where = run(
-            python, "-c", "import workbench; print(workbench.__file__)", capture_output=True, text=True, env=environment
-        ).stdout.strip()
+        wheel = build(folder)
+        binaries = install(wheel, folder / "env")
+        where = run([str(binaries / "python"), "-c", "import workbench; print(workbench.__file__)"], folder)
         assert str(folder) in where, f"the checkout was imported, not the wheel: {where}"
-        workbench = str(folder / "env" / "bin" / "workbench")
-        run(workbench, "list", "masks", env=environment)
-        run(workbench, "fetch", "--demo", env=environment)
-        page = run(
-            workbench, "report", "--out", str(folder / "page"), env=environment, stdout=subprocess.PIPE, text=True
-        ).stdout.strip()
-        size = Path(folder, page).stat().st_size
-        print(f"the wheel {wheel.name} wrote a report of {size / 1e6:.1f} MB in an environment outside the checkout")
+        page = Path(run([str(binaries / "workbench"), "report", "--out", "page"], folder))
+        size = (folder / page).stat().st_size
+        print(f"{wheel.name} wrote a report of {size / 1e6:.1f} MB in an environment outside the checkout")
     return 0
 
 
