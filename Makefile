@@ -50,6 +50,9 @@ notebooks-check: $(DONE)-dev
 notebooks: $(DONE)-dev $(DONE)-assets
 	$(BIN)/python notebooks/execute.py
 
+bench: $(DONE)-dev
+	for script in benchmarks/*.py; do OMP_NUM_THREADS=1 $(BIN)/python $$script; done
+
 wheel-check: $(DONE)-dev
 	PIP_ARGS="$(PIP_ARGS)" $(BIN)/python tests/packaging/check_wheel.py
 
