@@ -166,8 +166,9 @@ def heat(face_maps: xr.DataArray | None = None) -> xr.DataArray:
     n, left_out = np.zeros(shape, int), np.zeros(shape, int)
     for m, e, k in np.ndindex(*shape):
         member = face_maps["predicted"].values[m] == BASIC_EXPRESSIONS[k]
-        good = member & (face_maps["status"].values[m, e] == "ok")
-        n[m, e, k], left_out[m, e, k] = good.sum(), (member & ~good).sum()
+        status = face_maps["status"].values[m, e]
+        good = member & (status == "ok")
+        n[m, e, k], left_out[m, e, k] = good.sum(), (member & ~good & (status != "not computed")).sum()
         if good.any():
             positive = np.clip(face_maps.values[m, e, good], 0, None)
             mean = (positive / positive.max(axis=(1, 2), keepdims=True)).mean(0)

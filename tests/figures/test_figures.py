@@ -129,7 +129,8 @@ def test_global_heatmaps_share_one_scale_print_n_and_say_where_nobody_was(study:
     assert sum(t.startswith("n = ") for t in said) == n.size
     for count in np.unique(n):
         assert sum(t.split("†")[0].strip() == f"n = {count}" for t in said) == (n == count).sum()
-    assert sum(t.replace("\n", " ") == "no face predicted" for t in said) == (n == 0).sum()
+    assert sum(t.replace("\n", " ") == "no face predicted" for t in said) == 4
+    assert sum(t.replace("\n", " ") == "maps are blank" for t in said) == 1  # net-a's only face of fear
     assert sum("†" in t and t.startswith("n = ") for t in said) == 1
     assert any("not recognised" in t for t in said)
     assert len(tiles(figure)) == (n > 0).sum()
@@ -192,7 +193,44 @@ def test_overlay_grid_shows_constant_maps_as_such_and_refuses_unknown_faces(stud
         figures.overlay_grid(study["maps"], None, "net-z")
 
 
-def test_displayed_is_the_positive_part_over_its_maximum_or_given_limits() -> None:
+def test_a_tile_whose_maps_were_not_computed_does_not_claim_that_no_face_was_predicted(study: dict) -> None:
+    heat = study["heat"]
+    n = {e: heat.sel(explainer=e)["n"].values for e in ("grad_cam", "lime")}
+    assert (n["lime"] == 0).sum() > (n["grad_cam"] == 0).sum()  # LIME ran on three faces only
+    said = [t.replace("\n", " ") for t in words(figures.global_heatmaps(heat, "lime", study["masks"]))]
+    assert said.count("no face predicted") == 4
+    assert said.count("not computed") == (n["lime"] == 0).sum() - 4
+    alone = words(figures.global_heatmaps(heat.sel(explainer="lime"), None, study["masks"]))
+    assert "not computed" not in [t.replace("\n", " ") for t in alone]  # one explainer alone cannot know
+
+
+def test_answers_that_a_network_does_not_recognise_are_marked(study: dict) -> None:
+    maps = study["maps"]
+    answer = str(maps["predicted"].values[0, 0])
+    marked = words(figures.overlay_grid(maps, study["faces"], "net-a", unrecognised={("net-a", answer)}))
+    said = int((maps["predicted"].values[0] == answer).sum())
+    assert sum(f"says {answer} †" in t for t in marked) == said
+    assert any("does not recognise it" in t for t in marked)
+    other = words(figures.overlay_grid(maps, study["faces"], "net-b", unrecognised={("net-a", answer)}))
+    assert not any("†" in t for t in other)
+    dots = words(figures.scores(study["table"], "grad_cam", unrecognised={("net-a", "fear"), ("net-b", "fear")}))
+    assert dots.count("†") == 2
+    tree = linkage(np.random.default_rng(0).random((3, 4)), "average")
+    leaves = words(figures.dendrogram(["a", "b", "c"], tree, unrecognised={"b"}))
+    assert [t for t in leaves if "†" in t] == ["b †"]
+
+
+def test_displayed_starts_at_the_lowest_value_inside_the_face_but_never_below_none() -> None:
+    offset = np.array([[0.30, 0.34], [0.38, 0.50]])  # RISE: positive everywhere
+    np.testing.assert_allclose(displayed(offset), [[0, 0.2], [0.4, 1]])
+    inside = np.array([[False, True], [True, True]])
+    np.testing.assert_allclose(displayed(offset, domain=inside), [[0, 0], [0.25, 1]])  # outside is clipped
+    np.testing.assert_array_equal(displayed(np.full((2, 2), 0.3)), 1)
+    outlier = np.array([[9.0, -1.0], [1.0, 2.0]])
+    np.testing.assert_allclose(displayed(outlier, domain=inside), [[1, 0], [0.5, 1]])
+
+
+def test_displayed_leaves_out_what_speaks_against_the_class_or_takes_given_limits() -> None:
     heat = np.array([[-2.0, 0.0], [1.0, 4.0]])
     np.testing.assert_allclose(displayed(heat), [[0, 0], [0.25, 1]])
     np.testing.assert_allclose(displayed(heat, (-2, 2)), [[0, 0.5], [0.75, 1]])

@@ -130,7 +130,8 @@ def test_a_flat_patch_is_outlined_whole_or_not_at_all_whatever_its_rounding(expl
     heat = maps.sel(model="net-a", image="drawn-1", explainer="lime").copy(deep=True)
     noise = np.random.default_rng(0).normal(0, 1e-6, heat.shape)
     left = np.broadcast_to(np.arange(heat.sizes["x"]) < 40, heat.shape)  # 5 % of the face, then all of it
-    heat.values[:] = np.where(left, 1.0, 0.6) + noise
+    middle = ~left & np.broadcast_to(np.arange(heat.sizes["x"]) < 150, heat.shape)
+    heat.values[:] = np.where(left, 1.0, np.where(middle, 0.6, -0.2)) + noise
     level = explorer._view._level(replace(explorer.setting, threshold=0.2), heat, None)
     assert 0.6 + 1e-4 < level < 1 - 1e-4
     assert left[domain].mean() < 0.2

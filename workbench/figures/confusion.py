@@ -24,7 +24,8 @@ def confusion(labels: Sequence[str], predicted: Sequence[str], classes: Sequence
     columns = list(classes)
     counts = np.array([pairs.count((a, b)) for a in rows for b in columns], int).reshape(len(rows), len(columns))
     cell = 0.36
-    figure = theme.new_figure(2.05 + cell * len(columns), 1.12 + cell * max(len(rows), 1))
+    head = 0.68 + (0.3 if title else 0.0)
+    figure = theme.new_figure(1.95 + cell * len(columns), 0.1 + head + cell * max(len(rows), 1))
     axes = theme.axes(figure, 1.45, 0.1, cell * len(columns), cell * max(len(rows), 1))
     colours = matplotlib.colormaps[theme.COUNT]
     for i, name in enumerate(rows):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +19,7 @@ def dendrogram(
     *,
     support: Sequence[float] | None = None,
     reason: str = "",
+    unrecognised: Collection[str] = (),
     maximum: float | None = None,
     title: str = "",
     width: float = 3.6,
@@ -26,7 +27,7 @@ def dendrogram(
     """A tree from SciPy's linkage matrix (leaves − 1, 4), leaves at the left, distances to the right.
 
     `support` gives each merge its share (0–1) of resamples that hold the same group; without it, `reason` is
-    printed. `maximum` makes several trees share one axis 0–maximum; distances are 1 − correlation.
+    printed. Leaves in `unrecognised` are marked with a dagger. `maximum` makes several trees share one axis 0–maximum; distances are 1 − correlation.
     """
     tree = np.asarray(linkage, float).reshape(-1, 4)
     count = len(labels)
@@ -57,7 +58,8 @@ def dendrogram(
                 color=theme.OWN,
                 fontweight="bold",
             )
-    _finish(axes, [str(labels[i]) for i in order], top)
+    names = [f"{n} {theme.NOT_RECOGNISED}" if n in unrecognised else n for n in (str(labels[i]) for i in order)]
+    _finish(axes, names, top)
     inches = figure.get_size_inches()[1]
     figure.text(0.1 / width, 0.06 / inches, note, fontsize=theme.SMALL, color=theme.INK, va="bottom")
     if title:

@@ -15,8 +15,6 @@ from workbench.figures.placing import resized
 from workbench.figures.sheet import Sheet
 from workbench.masks import MaskSet
 
-NOT_RECOGNISED = "†"
-
 
 @theme.themed
 def global_heatmaps(
@@ -31,11 +29,15 @@ def global_heatmaps(
     """Global heatmaps (model, expression, y, x) of one explainer, min–max in [0, 1], one shared scale 0–1.
 
     A row is a network, a column an expression. The contour is the mask of the column's expression, from a MaskSet
-    by expression. Under every tile stands n, the number of maps averaged; where n is 0 the tile says so. A pair
+    by expression. Under every tile stands n, the number of maps averaged; where n is 0 the tile says why: all maps
+    blank, none computed (another explainer of `heat` has some), or no face predicted. A pair
     (model, expression) of `unrecognised` is marked with a dagger: the network does not recognise that expression
     on these faces, so its map shows something else.
     """
+    entered = (heat["n"] + heat["left_out"]).values if {"n", "left_out"} <= set(heat.coords) else np.zeros(0)
     if "explainer" in heat.dims:
+        if entered.size:
+            entered = (heat["n"] + heat["left_out"]).max("explainer").transpose("model", "expression").values
         heat = heat.sel(explainer=explainer) if explainer is not None else heat.isel(explainer=0)
     frame = frame or load_frame(str(heat.attrs.get("frame", "mediapipe478")))
     size = (heat.sizes["y"], heat.sizes["x"])
@@ -52,10 +54,14 @@ def global_heatmaps(
         for column, expression in enumerate(expressions):
             cell = heat.isel(model=row, expression=column)
             count = int(cell["n"].values) if "n" in cell.coords else -1
-            mark = f" {NOT_RECOGNISED}" if (model, expression) in unrecognised else ""
+            mark = f" {theme.NOT_RECOGNISED}" if (model, expression) in unrecognised else ""
             values = cell.values.astype(float)
             if not np.isfinite(values).any():
-                sheet.empty(row, column, "no face predicted" if count <= 0 else "maps are blank")
+                known = bool(entered.size) and int(entered[row, column]) > 0
+                blank = count > 0 or ("left_out" in cell.coords and int(cell["left_out"].values) > 0)
+                sheet.empty(
+                    row, column, "maps are blank" if blank else "not computed" if known else "no face predicted"
+                )
             else:
                 values = np.where(frame.domain, values, np.nan) if frame.domain.shape == size else values
                 shown = np.ma.masked_invalid(resized(values, shown_size))
@@ -75,16 +81,8 @@ def global_heatmaps(
     sheet.colour_bar("lowest to highest")
     if contours:
         sheet.key(f"mask of the expression ({masks.name if masks else ''})")
-    if unrecognised:
-        sheet.axes.text(
-            sheet.width - 10,
-            sheet.foot + 38,
-            f"{NOT_RECOGNISED} not recognised on these faces",
-            ha="right",
-            va="top",
-            fontsize=theme.SMALL,
-            color=theme.INK,
-        )
+    if any((model, expression) in unrecognised for model in models for expression in expressions):
+        sheet.footnote(f"{theme.NOT_RECOGNISED} not recognised on the labelled faces")
     return sheet.figure
 
 

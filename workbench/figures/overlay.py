@@ -13,18 +13,31 @@ from workbench.figures.placing import blend, resized, scale_colours
 from workbench.figures.sheet import Sheet
 
 
-def displayed(heat: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
-    """What a heatmap shows: its positive part on [0, 1] of its maximum, or `limits` = (low, high) mapped to [0, 1].
+SCALE = "0 = the map's lowest value, at least no support; 1 = its highest"
 
-    NaN stays NaN; a map without positive values becomes 0.
+
+def displayed(
+    heat: np.ndarray, limits: tuple[float, float] | None = None, domain: np.ndarray | None = None
+) -> np.ndarray:
+    """A heatmap on [0, 1]: from its lowest value, or from 0 where that is negative, to its highest (`SCALE`).
+
+    So what speaks against the class is 0, and a map that is positive everywhere (RISE) shows its differences, not its
+    offset. `domain` (boolean, the shape of `heat`) is where lowest and highest are sought. `limits` = (low, high)
+    is mapped to [0, 1] instead. NaN stays NaN; a map without positive values becomes 0, one that is flat becomes 1.
     """
     values = np.asarray(heat, np.float64)
     if limits is not None:
         low, high = limits
         return np.clip((values - low) / (high - low if high > low else 1.0), 0, 1)
-    positive = np.clip(values, 0, None)
-    top = np.nanmax(positive, initial=0.0) if np.isfinite(positive).any() else 0.0
-    return positive / top if top > 0 else positive
+    inside = values if domain is None else values[np.asarray(domain, bool)]
+    inside = inside[np.isfinite(inside)]
+    top = float(inside.max()) if inside.size else 0.0
+    if top <= 0:
+        return np.where(np.isfinite(values), 0.0, np.nan)
+    low = max(0.0, float(inside.min()))
+    if top <= low:
+        low = 0.0
+    return np.clip((values - low) / (top - low), 0, 1)
 
 
 @theme.themed
@@ -48,10 +61,11 @@ def overlay(
     canonical face, if `landmarks` (P, 2; shares of the photograph's side) and its `frame` are given: it is then
     drawn back on this face. A photograph that was itself warped onto the canonical face needs neither.
     `opacity` in [0, 1]; `threshold` in [0, 1] of the displayed scale draws that level as a contour.
-    `limits` (low, high) of the raw values makes several overlays share one scale; without it, the positive part
-    of this map over its own maximum.
+    `limits` (low, high) of the raw values makes several overlays share one scale; without it, the map has its own
+    (`displayed`, inside the face where the frame is known).
     """
-    shown = displayed(heat.values if isinstance(heat, xr.DataArray) else np.asarray(heat), limits)
+    values = heat.values if isinstance(heat, xr.DataArray) else np.asarray(heat)
+    shown = displayed(values, limits, frame.domain if frame and frame.domain.shape == values.shape else None)
     height = round(side * image.shape[0] / image.shape[1])
     if landmarks is not None and frame is not None:
         shown = frame.unwarp(shown[None], landmarks, (height, side))[0]
@@ -64,7 +78,7 @@ def overlay(
         left=10,
         top=24 if title else 6,
         under=22 if caption else 2,
-        bottom=56 if colour_bar else 4,
+        bottom=(70 if limits is None else 56) if colour_bar else 4,
         gap=0,
         minimum_width=side + 20,
     )
@@ -85,5 +99,7 @@ def overlay(
         sheet.caption(0, 0, caption)
     if colour_bar:
         low, high = ("0", "1") if limits is None else (f"{limits[0]:.3g}", f"{limits[1]:.3g}")
-        sheet.colour_bar("of its maximum" if limits is None else "raw value", low, high, scale_colours(opacity))
+        sheet.colour_bar(
+            SCALE.replace("; ", ";\n") if limits is None else "raw value", low, high, scale_colours(opacity)
+        )
     return sheet.figure

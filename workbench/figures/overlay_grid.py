@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import xarray as xr
@@ -13,7 +13,7 @@ from workbench.errors import UnknownNameError
 from workbench.faces.faceset import FaceSet
 from workbench.figures import theme
 from workbench.figures.outlines import edges, scaled_features
-from workbench.figures.overlay import displayed
+from workbench.figures.overlay import SCALE, displayed
 from workbench.figures.placing import blend, resized, scale_colours
 from workbench.figures.sheet import Sheet
 from workbench.heatmaps.predictions import said_probability
@@ -27,6 +27,7 @@ def overlay_grid(
     *,
     images: Sequence[str] | None = None,
     explainers: Sequence[str] | None = None,
+    unrecognised: Collection[tuple[str, str]] = (),
     opacity: float = 0.75,
     threshold: float | None = None,
     frame: CanonicalFace | None = None,
@@ -35,8 +36,9 @@ def overlay_grid(
     """One network's heatmaps: a row for each face, a column for each explainer, the photograph first.
 
     `maps` (model, explainer, image, y, x) are canonical; with `faces` each is drawn back on its photograph, without
-    it on the canonical face. Every tile shows the map's positive part over its own maximum, so that one scale from
-    0 to 1 serves the sheet. Beside each face: what the network says, its probability, and the label if known.
+    it on the canonical face. Every tile runs from the map's lowest value inside the face, at least 0, to its highest
+    (`displayed`), so that one scale from 0 to 1 serves the sheet. Beside each face: what the network says, its
+    probability, and the label if known. A pair (model, expression) of `unrecognised` puts a dagger behind that answer.
     `threshold` in [0, 1] draws that level as a contour. Raises UnknownNameError for an image that is not in `maps`.
     """
     models = [str(m) for m in maps["model"].values]
@@ -53,6 +55,8 @@ def overlay_grid(
     chosen = list(explainers) if explainers is not None else [str(e) for e in maps["explainer"].values]
     frame = frame or load_frame(str(maps.attrs.get("frame", "mediapipe478")))
     size = (maps.sizes["y"], maps.sizes["x"])
+    domain = frame.domain if frame.domain.shape == size else None
+    doubtful = {e for m, e in unrecognised if m == models[row_of]} if "predicted" in maps.coords else set()
     first = 1 if faces is not None else 0
     height = tile if faces is not None else tile * size[0] / size[1]
     sheet = Sheet(len(names), len(chosen) + first, (tile, height), left=150, under=0, gap=6, top=38)
@@ -62,8 +66,10 @@ def overlay_grid(
         sheet.column_name(0, "photograph")
     for row, name in enumerate(names):
         face = maps.isel(image=known.index(name))
-        sheet.row_name(row, name, _verdict(face, said[known.index(name)] if said is not None else np.nan))
+        probability = said[known.index(name)] if said is not None else np.nan
+        sheet.row_name(row, name, _verdict(face, probability, doubtful))
         values = face.sel(explainer=chosen).transpose("explainer", "y", "x").values
+        values = np.stack([displayed(one, domain=domain) for one in values])
         picture = None
         if faces is not None:
             picture, values = _on_photograph(faces, name, values, frame, round(1.5 * tile))
@@ -74,18 +80,18 @@ def overlay_grid(
                 sheet.empty(row, column + first, status if status not in ("ok", "") else "no data")
             else:
                 _tile(sheet, row, column + first, values[column], picture, frame, opacity, threshold)
-    if faces is not None:
-        sheet.colour_bar("share of each map's maximum", colours=scale_colours(opacity))
-    else:
-        sheet.colour_bar("share of each map's maximum")
+    sheet.colour_bar(SCALE, colours=scale_colours(opacity) if faces is not None else None)
+    if any(str(maps["predicted"].values[known.index(name)]) in doubtful for name in names if doubtful):
+        sheet.footnote(f"{theme.NOT_RECOGNISED} this network does not recognise it on the labelled faces")
     return sheet.figure
 
 
-def _verdict(face: xr.DataArray, probability: float) -> str:
-    """What the network says of this face, in words."""
+def _verdict(face: xr.DataArray, probability: float, doubtful: set[str]) -> str:
+    """What the network says of this face, in words; marked where it does not recognise what it says."""
     if "predicted" not in face.coords:
         return ""
-    text = f"says {face['predicted'].values}"
+    answer = str(face["predicted"].values)
+    text = f"says {answer}{' ' + theme.NOT_RECOGNISED if answer in doubtful else ''}"
     if np.isfinite(probability):
         text += f" ({theme.number(float(probability))})"
     label = str(face["label"].values) if "label" in face.coords else ""
@@ -115,11 +121,11 @@ def _tile(
     threshold: float | None,
 ) -> None:
     if picture is not None:
-        shown = displayed(values)
+        shown = values
         sheet.image(row, column, blend(picture, shown, opacity))
     else:
         size = (values.shape[0], values.shape[1])
-        shown = displayed(np.where(frame.domain, values, np.nan) if frame.domain.shape == size else values)
+        shown = np.where(frame.domain, values, np.nan) if frame.domain.shape == size else values
         sheet.image(row, column, np.ma.masked_invalid(shown), cmap=theme.colour_map(), vmin=0, vmax=1)
         sheet.lines(row, column, scaled_features(frame, size), size, color=theme.FEATURE, linewidth=0.7, alpha=0.75)
     if threshold is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import numpy as np
@@ -29,12 +30,19 @@ _MARKS: Final[dict[str, dict[str, Any]]] = {
 
 
 @theme.themed
-def scores(table: xr.Dataset, explainer: str | None = None, score: str = "iou") -> Figure:
+def scores(
+    table: xr.Dataset,
+    explainer: str | None = None,
+    score: str = "iou",
+    *,
+    unrecognised: Collection[tuple[str, str]] = (),
+) -> Figure:
     """One panel an expression, one row a network: the score with its own mask (dot, with its interval where the
     table has one), chance at the same area (bar), the mean over the other expressions' masks (cross) and a centred
     blob of the same area (ring).
 
-    `table` is what `evaluate` returns; all panels share one axis. A row without a score says why in a word.
+    `table` is what `evaluate` returns; all panels share one axis. A row without a score says so. A pair
+    (model, expression) of `unrecognised` is marked with a dagger.
     """
     if "explainer" in table.dims:
         table = table.sel(explainer=explainer) if explainer is not None else table.isel(explainer=0)
@@ -64,6 +72,17 @@ def scores(table: xr.Dataset, explainer: str | None = None, score: str = "iou") 
             panel_height,
         )
         _panel(axes, table.sel(expression=expression), models, series, score)
+        for position in (i for i, model in enumerate(models) if (model, expression) in unrecognised):
+            axes.text(
+                0.995,
+                position,
+                theme.NOT_RECOGNISED,
+                transform=axes.get_yaxis_transform(),
+                ha="right",
+                va="center",
+                fontsize=theme.SIZE,
+                color=theme.INK,
+            )
         axes.set_xlim(low, high)
         axes.set_title(expression, loc="left", fontsize=theme.SIZE, color=theme.INK, fontweight="bold", pad=4)
         step = 0.2 if high - low > 0.65 else 0.1

@@ -160,6 +160,18 @@ class Sheet:
             self.axes.text(place, y + 13, text, ha="center", va="top", fontsize=theme.SMALL, color=theme.INK)
         self.axes.text(x - 3, y + 28, label, ha="left", va="top", fontsize=theme.SMALL, color=theme.INK)
 
+    def footnote(self, text: str) -> None:
+        """What a mark means, at the right end of the sheet's last line."""
+        self.axes.text(
+            self.width - 10,
+            self.foot + 46,
+            text,
+            ha="right",
+            va="top",
+            fontsize=theme.SMALL,
+            color=theme.INK,
+        )
+
     def key(self, text: str, colour: str = theme.CONTOUR) -> None:
         """What the contour means, beside the colour bar."""
         width = min(180.0, self.body_end - self.left) if self.columns > 1 else 150.0

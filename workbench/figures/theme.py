@@ -35,6 +35,8 @@ HALO: Final = "#101418"
 FEATURE: Final = "#b9b4c4"
 MISSING: Final = "#8e8f9226"
 
+NOT_RECOGNISED: Final = "†"
+
 SIZE: Final = 9.0
 SMALL: Final = 8.0
 TITLE: Final = 10.5
@@ -121,6 +123,21 @@ def number(value: float, digits: int = 2) -> str:
     return text if value >= 0 or zero else "−" + text
 
 
+_WRITTEN: Final = {
+    "cam": "CAM",
+    "grad_cam": "Grad-CAM",
+    "grad_cam_pp": "Grad-CAM++",
+    "layer_cam": "LayerCAM",
+    "hires_cam": "HiResCAM",
+    "eigen_cam": "Eigen-CAM",
+    "score_cam": "Score-CAM",
+    "lime": "LIME",
+    "rise": "RISE",
+}
+
+
 def readable(name: object) -> str:
-    """A registry name in words: `integrated_gradients` → `integrated gradients`."""
-    return str(name).replace("@", ", ").replace("_", " ")
+    """A registry name in words: `integrated_gradients` → `integrated gradients`, `grad_cam_pp` → `Grad-CAM++`."""
+    base, _, control = str(name).partition("@")
+    words = _WRITTEN.get(base, base.replace("_", " "))
+    return f"{words}, {control.replace('_', ' ')}" if control else words

@@ -60,7 +60,7 @@ class ImageView:
         return [str(name) for name in self.maps[dimension].values]
 
     def panels(self, setting: Setting) -> dict[str, Figure]:
-        """Explainer → overlay. All panels share one scale: the share of each map's own maximum, or raw values."""
+        """Explainer → overlay. All panels share one scale: from each map's lowest to its highest, or raw values."""
         values = {name: self._values(setting, name) for name in setting.explainers}
         limits = None
         if setting.scale == RAW:
@@ -84,7 +84,9 @@ class ImageView:
             sentences.append(f"{setting.model} predicts {predicted}{likely} for {setting.face}; {truth}.")
         sentences.append(f"Explained: {self._target(at)}. Only evidence for it is coloured (the map's positive part).")
         if setting.scale == OWN:
-            sentences.append("Scale: 1 is each map's own maximum, so compare places, not amounts.")
+            sentences.append(
+                "Scale: 0 is each map's lowest value, at least no support; 1 its highest: compare places, not amounts."
+            )
         else:
             sentences.append("Scale: raw values, one range for all; explainers measure in different units.")
         if setting.threshold > 0:
@@ -127,7 +129,7 @@ class ImageView:
             self._picture(setting.face, setting.view),
             heat.values,
             landmarks=self.faces.landmarks[self.position[setting.face]] if setting.view == PHOTO else None,
-            frame=self.frame if setting.view == PHOTO else None,
+            frame=self.frame,
             opacity=0.0 if problem else setting.opacity,
             threshold=None if problem else self._level(setting, heat, limits),
             limits=limits,
@@ -142,7 +144,7 @@ class ImageView:
         if setting.threshold_by == VALUE:
             return setting.threshold
         # Flat patches (superpixels) carry the warp's rounding; to the third digit they are flat again and stay whole.
-        shown = displayed(heat.values, limits).round(3)
+        shown = displayed(heat.values, limits, self.frame.domain).round(3)
         inside = heatmaps.threshold(shown, min(setting.threshold, 0.999), domain=self.frame.domain)
         return float(np.nanmax(shown[~inside & self.frame.domain], initial=0.0)) + 0.0005
 
