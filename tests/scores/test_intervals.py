@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from workbench.scores import evaluate
+from workbench.scores import SCORES, evaluate
+from workbench.scores.intervals import ends
+
+BOX = np.repeat([[1, 1, 1, 0, 0, 0]], 6, axis=0)  # the mask of fear
 
 
 def at(table, expression="fear"):
@@ -34,12 +37,43 @@ def test_the_interval_is_that_of_recomputed_means(noisy_maps, toy_masks):
         drawn = noisy_maps.isel(image=images).assign_coords(image=[f"{k}" for k in range(len(images))])
         found.append(float(at(evaluate(drawn, toy_masks, intervals=False)).iou))
     cell = at(evaluate(noisy_maps, toy_masks, draws=25, seed=9))
-    assert float(cell.low_iou) == pytest.approx(np.quantile(found, 0.025), abs=1e-6)
-    assert float(cell.high_iou) == pytest.approx(np.quantile(found, 0.975), abs=1e-6)
+    middle, quantiles = np.arcsin(np.sqrt(float(cell.iou))), np.arcsin(np.sqrt(np.quantile(found, [0.025, 0.975])))
+    stretch = np.sqrt(6 / 5) * 2.570582 / 1.959964  # Student's t of 5 degrees of freedom over the normal, 6 people
+    high, low = np.sin(np.clip(middle - stretch * (quantiles - middle), 0, np.pi / 2)) ** 2
+    assert float(cell.low_iou) == pytest.approx(low, abs=1e-5)
+    assert float(cell.high_iou) == pytest.approx(high, abs=1e-5)
+
+
+def test_about_nine_in_ten_intervals_hold_the_truth(toy_masks):
+    """Noise lowers a mean map's correlation with the mask; quantiles of the draws would lower it twice (1 of 10)."""
+    rng, held, runs = np.random.default_rng(5), 0, 40
+    true = BOX * 0.5 + np.linspace(0, 1, 6)[:, None]
+    truth = np.corrcoef(true.ravel(), BOX.ravel())[0, 1]
+    for _ in range(runs):
+        values = true + rng.normal(0, 1, (1, 1, 8, 6, 6)) + 9
+        coords = {"model": ["net"], "explainer": ["cam"], "image": [f"f{i}" for i in range(8)]}
+        maps = xr.DataArray(values.astype(np.float32), coords, ("model", "explainer", "image", "y", "x"))
+        maps = maps.assign_coords(predicted=(("model", "image"), [["fear"] * 8]))
+        cell = at(evaluate(maps, toy_masks, scores=("correlation",), draws=200, normalise="none"))
+        held += float(cell.low_correlation) <= truth <= float(cell.high_correlation)
+    assert held >= 0.85 * runs
+
+
+def test_an_interval_mirrors_its_draws_and_stays_in_the_range_of_the_score():
+    drawn = np.random.default_rng(0).uniform(0.4, 0.8, (4000, 1))
+    low, high = ends(drawn, np.array([0.7]), 10_000, SCORES["iou"].value)
+    middle = np.arcsin(np.sqrt(0.7))
+    assert low[0] == pytest.approx(np.sin(2 * middle - np.arcsin(np.sqrt(0.79))) ** 2, abs=0.01)
+    assert high[0] == pytest.approx(np.sin(2 * middle - np.arcsin(np.sqrt(0.41))) ** 2, abs=0.01)
+    low, high = ends(drawn, np.array([0.99]), 5, SCORES["iou"].value)
+    assert high[0] == 1
+    assert low[0] <= high[0]
+    drawn[: len(drawn) // 2 + 1] = np.nan
+    assert np.isnan(ends(drawn, np.array([0.7]), 10, SCORES["iou"].value)).all()
 
 
 def test_subjects_make_a_wider_interval_than_images_that_copy_each_other(noisy_maps, toy_masks):
-    copies = noisy_maps.copy(deep=True)
+    copies = noisy_maps + np.random.default_rng(1).normal(0, 2, noisy_maps.shape).astype(np.float32)
     copies[:, :, 1::2] = copies[:, :, 0::2].values
     by_subject = at(evaluate(copies, toy_masks, draws=200))
     by_image = at(evaluate(copies.drop_vars("subject"), toy_masks, draws=200))

@@ -30,6 +30,7 @@ NO = {"low": math.nan, "high": math.nan}
             "n too small to say (n = 3 images, 1 subject); described: IoU .30, above chance .15, above centre blob .25",
         ),
         (NO | {"interval_reason": "intervals=False"}, "no interval was asked for"),
+        (NO, "no interval, as most draws give no score (n = 40 images, 12 subjects); described: IoU .30"),
         ({"low": 0.1}, "not distinguishable from chance (.15; 95% interval .10 to .34, n = 40 images, 12 subjects)"),
         ({"low": 0.01, "high": 0.1}, "below chance"),
         ({"low": 0.2}, "above chance (.15) but not above the content-free centre blob (.25"),

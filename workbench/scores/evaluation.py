@@ -54,12 +54,11 @@ def evaluate(
     Dataset over (model, explainer, expression), and the masks' own dimension where that is not `expression`. For each
     score s (IoU always): `s`; `chance_s` at equal areas; `other_masks_s`, mean over the other masks; `centre_s`, of a
     centred Gaussian at its own Otsu threshold, and `centre_s_equal_area`; `random_weights_s` and `edge_map_s`, of maps
-    whose role is `control`; `low_s`, `high_s`, 95 % bootstrap interval over subjects (images where unknown). Further
-    `chance_iou_face`, `rank_of_own_mask` by IoU (1 + masks strictly higher), `iou_with_<mask>` for every mask of a set
-    of expressions (`scores.all_masks(table)` stacks them), `area`
-    (foreground as a share of the domain), `covered`, `n`, `n_subjects` (NaN unknown), `reason` (why a cell is NaN,
-    else ""), `verdict`. `attrs["reasons"]` is JSON {variable: why it is NaN throughout}. `.to_dataframe()` has one row
-    a cell.
+    whose role is `control`; `low_s`, `high_s`, 95 % bootstrap interval over subjects (images where
+    unknown), see `intervals.ends`. Further `chance_iou_face`, `rank_of_own_mask` by IoU (1 + masks strictly higher),
+    `iou_with_<mask>` for every mask of a set of expressions (`scores.all_masks(table)` stacks them), `area` (foreground
+    as a share of the domain), `covered`, `n`, `n_subjects` (NaN unknown), `reason` (why a cell is NaN, else ""),
+    `verdict`. `attrs["reasons"]` is JSON {variable: why it is NaN throughout}. `.to_dataframe()` has one row a cell.
 
     Raises FrameMismatchError where maps and masks differ in frame or grid, UnknownNameError for an unknown score.
     """
@@ -158,6 +157,9 @@ def _add_intervals(table: Table, maps: xr.DataArray, by: str, normalise: str, dr
         table.n_subjects[m, x, e] = len(named) if any(units.subject) else np.nan
         table.interval_reason[m, x, e] = table.cells[at].reason or units.shortfall(images)
         if not table.interval_reason[m, x, e]:
+            columns = table.columns(e)
+            own = {name: row[columns] for name, row in table.cells[at].own.items()}
+            drawn_from = len(set(units.of[images].tolist()))
             table.ends[at] = intervals_of(
-                table.ground, maps, m, table.methods[x], images, normalise, weights, table.columns(e)
+                table.ground, maps, m, table.methods[x], images, normalise, weights, columns, own, drawn_from
             )

@@ -224,7 +224,7 @@ class Table:
         return verdict(
             value=cell.own["iou"][k],
             chance=cell.chance["iou"][k],
-            centre=cell.centre["iou"][k],
+            centre=float(np.fmax(cell.centre["iou"][k], cell.centre_equal_area["iou"][k])),
             other=_others(cell.own["iou"], k),
             rank=_rank(cell.own["iou"], k),
             masks=len(self.names),

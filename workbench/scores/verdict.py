@@ -25,7 +25,8 @@ def verdict(
 
     The ladder of a scored cell: too few faces or no maps of single faces to test anything (`interval_reason`,
     with `who` = "n = 3 images, 1 subject"), then description only; else what the interval low … high says against
-    chance and the centre blob. Null models and corrections for many cells are not part of it.
+    chance and the centre blob. `centre` is the better of the blob at its own size and at the map's, so that nothing is
+    called above it that one of them reaches. Null models and corrections for many cells are not part of it.
     """
     beside = _beside(value, chance, centre, other, rank, masks)
     if math.isnan(low):
@@ -33,6 +34,8 @@ def verdict(
             return f"one map without replicates, so nothing can be tested; described: {beside}"
         if interval_reason == "intervals=False":
             return f"no interval was asked for, so nothing is tested; described: {beside}"
+        if not interval_reason:
+            return f"no interval, as most draws give no score ({who}); described: {beside}"
         return f"n too small to say ({who}); described: {beside}"
     interval = f"{LEVEL:.0%} interval {_number(low)} to {_number(high)}, {who}"
     if math.isnan(chance) or low <= chance <= high:
