@@ -187,6 +187,12 @@ def test_labelled(two, faces):
     assert maps.attrs["target"] == "labelled"
 
 
+def test_labelled_without_any_label_is_refused(two, faces):
+    bare = FaceSet(faces.images, faces.landmarks, faces.table.assign(label=""))
+    with pytest.raises(UsageError, match="needs labels, and no face has one"):
+        explain(two, bare, "saliency", target="labelled", progress=False)
+
+
 def test_an_expression_that_one_network_lacks(two, faces):
     maps = explain(two, faces, ["saliency", "edge_map"], target="expression:scared", progress=False)
     assert (maps["status"].sel(model="one") == "not computed").all()
@@ -279,6 +285,8 @@ def test_the_fingerprint_knows_weights_structure_and_preprocessing(two):
         ({"target": "predict"}, UsageError, "target 'predict' is not understood"),
         ({"target": "expression:"}, UsageError, "say predicted, labelled or expression:<name>"),
         ({"target": "expression:hapiness"}, UnknownNameError, "did you mean happiness"),
+        ({"seed": 2**70}, UsageError, "the seed must be a whole number"),
+        ({"seed": -1}, UsageError, "the seed must be a whole number"),
         ({"limit": {"lime": -1}}, UsageError, "limit -1 of 'lime'"),
         ({"limit": {"lim": 1}}, UnknownNameError, "no explainer 'lim'"),
     ],

@@ -263,10 +263,13 @@ def test_fetch_goes_on_past_failures(tiny, served, tmp_path):
     assert "tiny-faces==1.0 (wheel)" in results[0].error
 
 
-def test_a_damaged_file_is_fetched_again(tiny):
+def test_a_damaged_file_is_named_and_fetched_again(tiny, monkeypatch):
     place = assets.path("tiny-weights", progress=False)
     place.write_bytes(WEIGHTS[:-1] + b"!")
     assert assets.status("tiny-weights") == "damaged"
+    monkeypatch.setenv("WORKBENCH_OFFLINE", "1")
+    assert "the asset 'tiny-weights' (damaged in" in fails("tiny-weights")
+    monkeypatch.delenv("WORKBENCH_OFFLINE")
     assert assets.path("tiny-weights", progress=False).read_bytes() == WEIGHTS
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
+import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -162,12 +164,15 @@ def test_checkpoints_that_do_not_fit(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, path)
     with pytest.raises(ClassifierError, match=r"holds no weights by name \(found: epoch\)"):
         load(net(), checkpoint=path)
-    path.write_bytes(b"hello")
-    with pytest.raises(UnreadableFileError):
-        load(net(), checkpoint=path)
-    path.write_bytes(b"")
-    with pytest.raises(UnreadableFileError):
-        load(net(), checkpoint=path)
+    for damaged in (b"hello", b""):
+        path.write_bytes(damaged)
+        with pytest.raises(UnreadableFileError, match="save it again"):
+            load(net(), checkpoint=path)
+    path.write_bytes(pickle.dumps(Evil(), protocol=4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch warns of the protocol, which is not the user's business
+        with pytest.raises(ClassifierError, match="never run"):
+            load(net(), checkpoint=path)
     (tmp_path / "mine.safetensors").write_bytes(b"hello")
     with pytest.raises(UnreadableFileError, match="safetensors"):
         load(net(), checkpoint=tmp_path / "mine.safetensors")

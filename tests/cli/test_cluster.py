@@ -61,7 +61,7 @@ def test_an_expression_of_one_network_is_said_and_the_others_go_on(folder, capsy
 
 def test_bad_files_are_named_and_their_network_left_out(folder, capsys):
     (folder / "b_fear.png").write_text("x")
-    assert run(folder, "--json") == 0
+    assert run(folder, "--json") == 1
     document = json.loads(capsys.readouterr().out)
     assert document["expressions"]["fear"]["labels"] == ["a", "c"]
     assert "no readable image" in document["expressions"]["fear"]["left_out"]["b"]

@@ -104,7 +104,7 @@ def test_bad_files_are_null_and_named_and_the_others_go_on(folders, capsys):
     Image.fromarray(np.dstack([RAMP, RAMP[::-1], RAMP])).save(maps / "jet_fear.png")
     (maps / "text_fear.png").write_text("x")
     Image.fromarray(RAMP).save(maps / "portrait.png")
-    assert run(maps, "--masks", masks, "--json") == 0
+    assert run(maps, "--masks", masks, "--json") == 1
     out, err = capsys.readouterr()
     document = json.loads(out)
     rows = {row["model"]: row for row in document["scores"]}

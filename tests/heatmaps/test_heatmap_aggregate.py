@@ -57,6 +57,8 @@ def test_maps_of_the_labelled_class_are_grouped_by_label_only(four_faces):
     ]
     with pytest.raises(UsageError, match="use by='labelled'"):
         global_heatmaps(maps, by="predicted")
+    assert global_heatmaps(maps).identical(global_heatmaps(maps, by="labelled"))
+    assert global_heatmaps(four_faces).attrs["by"] == "predicted"
 
 
 def test_grouping_by_label_is_fine_where_every_prediction_is_right(build_maps):

@@ -200,7 +200,11 @@ def _fetch_archive(assets: Sequence[Asset], progress: bool) -> None:
             assets = [asset for asset in assets if not _present(asset)]
             if not assets:
                 return
-            source = download(archive, folder, progress)
+            try:
+                source = download(archive, folder, progress)
+            except AssetError as error:
+                wanted = ", ".join(f"{asset.name!r} ({status(asset.name)} in {cache_folder()})" for asset in assets)
+                raise AssetError(f"the asset {wanted} is needed, and {error}") from None
             errors = []
             try:
                 for asset in assets:

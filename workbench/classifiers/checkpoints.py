@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         except SafetensorError as error:
             raise UnreadableFileError(f"{path} is no readable safetensors file ({error})") from None
     try:
-        held: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # torch warns of a foreign pickle protocol before it refuses it
+            warnings.simplefilter("ignore")
+            held: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "weights_only" in str(error).lower() or "unsupported" in str(error).lower():
             raise ClassifierError(
@@ -51,7 +54,10 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         raise UnreadableFileError(f"{path} is no checkpoint: it is neither torch's format nor safetensors") from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         line = (str(error).splitlines() or [""])[0]
-        raise UnreadableFileError(f"{path} cannot be read as a checkpoint ({type(error).__name__}: {line})") from None
+        why = line.split(". ")[0] if isinstance(error, RuntimeError | OSError) and line else type(error).__name__
+        raise UnreadableFileError(
+            f"{path} is empty, cut short or no checkpoint ({why}); save it again: torch.save(module.state_dict(), …)"
+        ) from None
     return _unwrap(held, path)
 
 

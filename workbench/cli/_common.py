@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from workbench.errors import UsageError
+from workbench.errors import UsageError, WorkbenchError
 
 
 def plain(value: Any) -> Any:
@@ -49,6 +51,43 @@ def say(*lines: str) -> None:
     """Log lines, on standard error."""
     for line in lines:
         print(line, file=sys.stderr)
+
+
+def out_folder(text: str | os.PathLike[str]) -> Path:
+    """The folder named by `--out`, looked at before any work; it is not made yet.
+
+    Raises UsageError for an empty name or a file in its place, WorkbenchError where it could not be written.
+    """
+    if not str(text).strip():
+        raise UsageError("--out is empty; name a folder")
+    folder = Path(text).expanduser()
+    here = folder.absolute()
+    while not here.exists() and here != here.parent:
+        here = here.parent
+    if not here.is_dir():
+        raise UsageError(f"--out {folder}: {here} is a file; name a folder")
+    if not os.access(here, os.W_OK | os.X_OK):
+        raise WorkbenchError(f"--out {folder} cannot be written (no right to write in {here}); choose another folder")
+    return folder
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 face`, `2 faces`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def failure_line(name: str, reason: str) -> str:
+    """Name and reason, the name once: most reasons begin with the path."""
+    first = reason.partition(": ")[0]
+    return reason if name and (first.endswith(name) or reason.startswith(f"{name} ")) else f"{name}: {reason}"
+
+
+def map_failures(maps: Any) -> list[str]:
+    """One line for each network and explainer that gave no map."""
+    return [
+        ": ".join(part for part in (entry["model"], entry["explainer"], entry["reason"]) if part)
+        for entry in json.loads(maps.attrs.get("failures", "[]"))
+    ]
 
 
 def add_classifier_arguments(parser: argparse.ArgumentParser) -> None:

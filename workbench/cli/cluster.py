@@ -6,8 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from workbench.cli._common import print_json, print_table, say
+from workbench.cli._common import failure_line, print_json, print_table, say
 
+_ABSENT = "there is no map"
 NAME = "cluster"
 HELP = "cluster the networks by the likeness of their heatmaps, one tree an expression"
 
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Cluster the folder; status 1 where no expression gives a tree."""
+    """Cluster the folder; status 1 where a file failed or no expression gives a tree."""
     from workbench.canonical import frame_of_grid
     from workbench.comparison import LINKAGES, cluster
     from workbench.errors import UnknownNameError
@@ -64,10 +65,14 @@ def run(args: argparse.Namespace) -> int:
             print_table(merges, ("distance", "support", "merges"))
             print()
     for name, tree in found.expressions.items():
+        absent = [network for network, why in tree.left_out.items() if why == _ABSENT]
+        if absent:
+            say(f"left out of {name}: {', '.join(absent)}: {_ABSENT}")
         for network, why in tree.left_out.items():
-            say(f"left out of {name}: {network}: {why}")
+            if why != _ABSENT:
+                say(f"left out of {name}: {network}: {why}")
     for entry in failures:
-        say(f"failed: {entry['file']}: {entry['reason']}")
+        say(f"failed: {failure_line(entry['file'], entry['reason'])}")
     for entry in skipped:
         say(f"skipped: {entry['file']}: {entry['reason']}")
-    return 0 if document["expressions"] else 1
+    return 0 if document["expressions"] and not failures else 1

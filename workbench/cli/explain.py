@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.cli._common import add_classifier_arguments, classifier_options, print_json, say
+from workbench.cli._common import (
+    add_classifier_arguments,
+    classifier_options,
+    counted,
+    failure_line,
+    map_failures,
+    out_folder,
+    print_json,
+    say,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,20 +49,21 @@ def run(args: argparse.Namespace) -> int:
     from workbench.faces import load_faces
     from workbench.heatmaps import save
     from workbench.heatmaps.predictions import prediction_table
+    from workbench.report.folder import all_or_nothing
 
-    chosen(args.explainer)  # an unknown name is refused before any work
+    out = out_folder(args.out)
+    methods = chosen(args.explainer)  # an unknown name is refused before any work
     classifier = load_classifier(args.classifier, **classifier_options(args))
     source = args.images[0] if len(args.images) == 1 else [Path(image) for image in args.images]
     faces = load_faces(source, all_faces=args.all_faces)
     maps = explain(classifier, faces, args.explainer, target=args.target, seed=args.seed)
-    out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
-    save(maps, out / "maps.nc")
     table = prediction_table(maps)
-    table.to_csv(out / "predictions.csv", index=False)
-    pictures = _overlays(maps, faces, out)
-    failures = [f"{failure.name}: {failure.reason}" for failure in faces.failures]
-    failures += [f"{failure}" for failure in json.loads(maps.attrs.get("failures", "[]"))]
+    with all_or_nothing(out) as folder:
+        save(maps, folder / "maps.nc")
+        table.to_csv(folder / "predictions.csv", index=False)
+        pictures = _overlays(maps, faces, folder)
+    failures = [failure_line(failure.name, failure.reason) for failure in faces.failures]
+    failures += map_failures(maps)
     if args.json:
         print_json(
             {
@@ -65,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
                 "failures": failures,
             }
         )
-    say(f"{len(faces)} faces × {len(args.explainer)} explainers → {out}", *faces.notes)
+    say(f"{counted(len(faces), 'face')} × {counted(len(methods), 'explainer')} → {out}", *faces.notes)
     say(*(f"failed: {failure}" for failure in failures))
     return 1 if failures else 0
 

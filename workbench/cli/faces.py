@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from workbench.cli._common import print_json, say
+from workbench.cli._common import counted, failure_line, out_folder, print_json, say
 
 NAME = "faces"
 HELP = "detect, landmark and crop the faces of a folder, a table or a picture"
@@ -20,11 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Detect and write; status 1 if no face was found anywhere."""
+    """Detect and write; status 1 if a picture could not be read, or no face was found anywhere."""
     from workbench.faces import load_faces, save_faces
+    from workbench.faces.store import check_target
 
+    out = out_folder(args.out)
+    check_target(out)
     faces = load_faces(args.path, all_faces=args.all_faces, size=args.size)
-    folder = save_faces(faces, args.out)
+    folder = save_faces(faces, out)
     if args.json:
         print_json(
             {
@@ -34,8 +37,8 @@ def run(args: argparse.Namespace) -> int:
                 "notes": list(faces.notes),
             }
         )
-    say(f"{len(faces)} faces → {folder}", *faces.notes)
+    say(f"{counted(len(faces), 'face')} → {folder}", *faces.notes)
     if faces.failures:
         say(f"{len(faces.failures)} without a usable face:")
-        say(*(f"  {failure.name}: {failure.reason}" for failure in faces.failures))
-    return 0
+        say(*(f"  {failure_line(failure.name, failure.reason)}" for failure in faces.failures))
+    return 1 if any(failure.stage == "read" for failure in faces.failures) else 0

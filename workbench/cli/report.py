@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from workbench.cli._common import say
+from workbench.cli._common import failure_line, map_failures, out_folder, say
 
 NAME = "report"
 HELP = "run a study (the demo without one) and write its report"
@@ -20,17 +20,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the study, write the page and print its path."""
+    """Run the study, write the page and print its path; status 1 where a file or a network's maps failed."""
     from workbench.report import report
     from workbench.study import load_study, run_study
 
     study = load_study(args.study)
+    out = out_folder(args.out if args.out is not None else f"reports/{study.name}")
     result = run_study(study, store=args.store, fresh=args.fresh)
     page = report(
         result.maps,
         result.masks,
         faces=result.faces,
-        out=args.out or f"reports/{study.name}",
+        out=out,
         title=study.title,
         embed_faces=study.embed_faces and not args.no_faces,
         classifiers=result.classifiers,
@@ -38,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
         notes=result.notes,
         caveat=study.caveat,
     )
-    say(*result.notes)
+    unread = [failure_line(f.name, f.reason) for f in result.faces.failures if f.stage == "read"]
+    failures = unread + map_failures(result.maps)
+    say(*result.notes, *(f"failed: {failure}" for failure in failures))
     print(page)
-    return 0
+    return 1 if failures else 0

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli._common import print_json, print_table, say
+from workbench.cli._common import failure_line, print_json, print_table, say
 from workbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score the folder; status 1 where nothing in it could be scored."""
+    """Score the folder; status 1 where a file failed or nothing could be scored."""
     from workbench.heatmaps.arithmetic import share
     from workbench.scores import evaluate, rows, summary
 
@@ -73,12 +73,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(document)
     for entry in failures:
-        say(f"failed: {entry['file']}: {entry['reason']}")
+        say(f"failed: {failure_line(entry['file'], entry['reason'])}")
     for entry in skipped:
         say(f"skipped: {entry['file']}: {entry['reason']}")
     for entry in said["not_scored"]:
         say(f"not scored: {entry['model']} {entry['expression']}: {entry['reason']}")
-    return 0 if said["cells"] else 1
+    return 0 if said["cells"] and not failures else 1
 
 
 def _read(folder: Path, masks: str) -> tuple[xr.DataArray, Any]:

@@ -31,7 +31,7 @@ def cluster(
     domain: str | npt.ArrayLike | None = None,
     draws: int = DRAWS,
     seed: int = 0,
-    by: str = "predicted",
+    by: str | None = None,
     normalise: str = "max",
 ) -> Clustering:
     """A tree of the networks for each expression, from 1 − Pearson's correlation of their global heatmaps.
@@ -52,7 +52,7 @@ def cluster(
     names = [str(x) for x in maps[EXPLAINER].values]
     methods = [x for x, role in zip(names, roles(maps), strict=True) if role != "control"]
     if explainer is not None and explainer not in names:
-        raise UnknownNameError("explainer in these maps", explainer, names)
+        raise UnknownNameError("explainer", explainer, filter(None, names), "(in these maps)")
     if maps.sizes[MODEL] < 2:
         raise UsageError(
             f"a tree needs at least two networks, and these maps are of one ({maps[MODEL].values[0]}); "

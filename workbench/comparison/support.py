@@ -18,7 +18,7 @@ from workbench.vocabulary import EXPLAINER, MODEL
 class Support:
     """Bootstrap support of branches: one set of draws for all networks, explainers and expressions."""
 
-    def __init__(self, maps: xr.DataArray, by: str, normalise: str, draws: int, seed: int, method: str) -> None:
+    def __init__(self, maps: xr.DataArray, by: str | None, normalise: str, draws: int, seed: int, method: str) -> None:
         self.maps, self.normalise, self.method = maps, normalise, method
         self.units, self.entered = units_of(maps), groups(maps, by)
         self.weights = draw_weights(self.units, draws, seed)

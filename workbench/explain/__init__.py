@@ -7,13 +7,14 @@ own resolution), `to_canonical` (warp) and `assemble` (name and stack).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from workbench.canonical import load_frame
 from workbench.errors import UsageError
 from workbench.explain.assembly import assemble, named, to_canonical
 from workbench.explain.native import Options, Store, explain_native, fingerprint, planned
-from workbench.explain.targets import Prediction, predict
+from workbench.explain.targets import Prediction, predict, wanted_classes
 
 if TYPE_CHECKING:
     from workbench.classifiers.classifier import Classifier
@@ -67,6 +68,9 @@ def explain(
     if not len(faces):
         raise UsageError("there is no face to explain; see FaceSet.failures for what could not be used")
     planned(explainers, options, limit, controls)
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**63:
+        raise UsageError(f"the seed must be a whole number from 0 to 2^63 − 1, not {seed!r}")
+    wanted_classes(target, faces)
     if frame != "native":
         load_frame(frame)
     native, predictions = {}, {}

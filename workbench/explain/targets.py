@@ -43,7 +43,7 @@ def predict(classifier: Classifier, faces: FaceSet, target: str = "predicted") -
     """Probabilities of every face and the class to be explained.
 
     target: "predicted" (the network's own argmax), "labelled" (the face's label; none without one) or
-    "expression:<name>". UsageError for anything else.
+    "expression:<name>". UsageError for anything else, and for "labelled" where no face has a label.
     """
     wanted = wanted_classes(target, faces)
     probability = np.asarray(classifier.probabilities(faces.images), np.float32)
@@ -61,7 +61,13 @@ def wanted_classes(target: str, faces: FaceSet) -> list[str] | None:
     if target == "predicted":
         return None
     if target == "labelled":
-        return [str(label) for label in faces.table["label"]]
+        labels = [str(label) for label in faces.table["label"]]
+        if not any(labels):
+            raise UsageError(
+                "target 'labelled' needs labels, and no face has one; put the pictures into folders named like "
+                "expressions, or list them in a table with a column 'label'"
+            )
+        return labels
     kind, _, name = target.partition(":")
     if kind != "expression" or not name:
         raise UsageError(f"target {target!r} is not understood; say predicted, labelled or expression:<name>")

@@ -93,7 +93,7 @@ def run(
         desc=classifier.name,
         unit="face",
         file=sys.stderr,
-        disable=not progress,
+        disable=None if progress else True,  # no bars into files and pipes
         leave=False,
     )
     with bar:

@@ -16,6 +16,8 @@ from workbench.faces.detector import Detector, MediapipeDetector
 from workbench.faces.faceset import SCHEMES, FaceSet, Failure, crop_sha256
 from workbench.faces.sources import Item
 
+LARGEST_CROP = 4096
+
 
 def gather(
     items: Sequence[Item],
@@ -38,6 +40,8 @@ def gather(
 
     if size < 16:
         raise UsageError(f"the crop's side must be at least 16 pixels, got {size}")
+    if size > LARGEST_CROP:
+        raise UsageError(f"the crop's side must be at most {LARGEST_CROP} pixels, got {size}")
     if not 0.5 <= margin <= 4:
         raise UsageError(f"the margin must lie between 0.5 and 4, got {margin}")
     failures: list[Failure] = []

@@ -28,17 +28,23 @@ def is_saved(path: Path) -> bool:
     return (path / _ABOUT).is_file() and (path / _TABLE).is_file() and (path / _LANDMARKS).is_file()
 
 
+def check_target(folder: str | os.PathLike[str]) -> Path:
+    """The absolute folder, refused (UsageError) where it is a file or holds other things than saved faces."""
+    folder = Path(folder).expanduser().absolute()
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; name a folder for the faces")
+    if folder.is_dir() and (strange := sorted({p.name for p in folder.iterdir()} - _OURS)):
+        raise UsageError(f"{folder} holds other files ({strange[0]}); choose a new or empty folder")
+    return folder
+
+
 def save_faces(faces: FaceSet, folder: str | os.PathLike[str]) -> Path:
     """Write crops (PNG), `landmarks.npz`, `faces.csv`, `failures.csv` and `faceset.json`; `load_faces` reads them back.
 
     The folder appears whole or not at all; an earlier set in it is replaced. Raises UsageError where the folder holds
     anything else and WorkbenchError where it cannot be written.
     """
-    folder = Path(folder).expanduser().absolute()
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file; name a folder for the faces")
-    if folder.is_dir() and (strange := sorted({p.name for p in folder.iterdir()} - _OURS)):
-        raise UsageError(f"{folder} holds other files ({strange[0]}); choose a new or empty folder")
+    folder = check_target(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent) as work:

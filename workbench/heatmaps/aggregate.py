@@ -42,15 +42,23 @@ def _coordinate(maps: xr.DataArray, name: str, by: str) -> Texts:
     return _words(coordinate.transpose(MODEL, IMAGE).values)
 
 
-def groups(maps: xr.DataArray, by: str = "predicted") -> Texts:
-    """The expression that each image enters, per network: (model, image) of names, "" for none.
-
-    `predicted`: the network's argmax; `labelled`: the label; `correct`: both where they agree. A map enters an
-    expression only if it explains that very class (coordinate `explained`, else `attrs["target"]`). Raises UsageError
-    where the maps' target is another one.
-    """
+def grouping(maps: xr.DataArray, by: str | None = None) -> str:
+    """How maps are grouped by expression: `by` if given, else by the class that they explain (UnknownNameError)."""
+    if by is None:
+        return "labelled" if maps.attrs.get("target") == "labelled" else "predicted"
     if by not in GROUPINGS:
         raise UnknownNameError("grouping", by, GROUPINGS)
+    return by
+
+
+def groups(maps: xr.DataArray, by: str | None = None) -> Texts:
+    """The expression that each image enters, per network: (model, image) of names, "" for none.
+
+    None: by the class that the maps explain; `predicted`: the network's argmax; `labelled`: the label; `correct`: both
+    where they agree. A map enters an expression only if it explains that very class (coordinate `explained`, else
+    `attrs["target"]`). Raises UsageError where the maps' target is another one.
+    """
+    by = grouping(maps, by)
     needs_predicted, needs_label = by in ("predicted", "correct"), by in ("labelled", "correct")
     entered = _coordinate(maps, "predicted", by) if needs_predicted else _coordinate(maps, "label", by)
     if by == "correct":
@@ -156,12 +164,13 @@ def domain_of(maps: xr.DataArray, domain: npt.ArrayLike | None) -> npt.NDArray[n
 
 
 def global_heatmaps(
-    maps: xr.DataArray, by: str = "predicted", normalise: str = "max", *, domain: npt.ArrayLike | None = None
+    maps: xr.DataArray, by: str | None = None, normalise: str = "max", *, domain: npt.ArrayLike | None = None
 ) -> xr.DataArray:
     """One map an expression from one map a face: (model, explainer, expression, y, x) float32 in [0, 1].
 
     An image enters expression e when the network's argmax is e (`by="predicted"`), when its label is
-    (`"labelled"`), or when both are (`"correct"`). Positive part, normalised per image (`max`, `none` or `sum`), mean
+    (`"labelled"`), or when both are (`"correct"`); by default `"labelled"` for maps that explain the label
+    (`target="labelled"`), else `"predicted"`. Positive part, normalised per image (`max`, `none` or `sum`), mean
     over images (of each pixel: over the images that have data there), min–max of the mean inside the `domain` (y, x).
     Constant, non-finite and failed maps are left out and counted: coordinates `n`, `left_out`, `coverage` (smallest
     share of the n images that a domain pixel with data rests on). Always the six basic expressions; NaN where n = 0.
@@ -173,6 +182,7 @@ def global_heatmaps(
     if IMAGE not in maps.dims:
         raise UsageError("these maps are global already; global_heatmaps() takes maps of single images")
     d = domain_of(maps, domain)
+    by = grouping(maps, by)
     entered = groups(maps, by)
     shape = (maps.sizes[MODEL], maps.sizes[EXPLAINER], len(BASIC_EXPRESSIONS))
     grid = (maps.sizes[Y], maps.sizes[X])

@@ -40,7 +40,7 @@ def evaluate(
     draws: int = DRAWS,
     seed: int = 0,
     domain: str | npt.ArrayLike | None = None,
-    by: str = "predicted",
+    by: str | None = None,
     normalise: str = "max",
 ) -> xr.Dataset:
     """Agreement of each network's and explainer's map of each expression with the masks, beside its controls.
@@ -146,7 +146,7 @@ def _domain_name(domain: str | npt.ArrayLike | None, masks: MaskSet) -> str:
     return domain if isinstance(domain, str) else "given"
 
 
-def _add_intervals(table: Table, maps: xr.DataArray, by: str, normalise: str, draws: int, seed: int) -> None:
+def _add_intervals(table: Table, maps: xr.DataArray, by: str | None, normalise: str, draws: int, seed: int) -> None:
     units, entered = units_of(maps), groups(maps, by)
     weights = draw_weights(units, draws, seed)
     for m, x, e in np.ndindex(table.shape):
