@@ -49,6 +49,17 @@ def test_the_demo_study_names_what_the_main_job_promises():
         (('source = "demo"', 'folder = "x"'), "\\[faces\\] needs source"),
         (('["grad_cam"]', "[]"), "names no explainers"),
         (("[explain]", "[explain"), "not valid TOML"),
+        (('source = "demo"', 'source = "demo"\nmargin = 2'), "unknown key 'margin' at \\[faces\\]"),
+        (('source = "demo"', "source = 3"), "source = 3 at \\[faces\\] should be a text"),
+        (('name = "facemood"', 'name = "facemood"\nlables = ["a"]'), "'lables' at .*'facemood'; did you mean 'labels'"),
+        (('name = "friesen-ekman"', 'name = "friesen-ekman"\nbook = "x"'), "unknown key 'book'"),
+        (('["grad_cam"]', '"grad_cam"'), "explainers = 'grad_cam' at \\[explain\\] should be a list"),
+        (("[explain]", "[explain]\nseed = true"), "seed = True at \\[explain\\] should be a whole number"),
+        (("[explain]", "[explain]\nlimit = 3"), "limit = 3 at \\[explain\\] should be a table"),
+        (("[explain]", '[explain]\nframe = "native"'), "'native' is none"),
+        (("[faces]", '[report]\nembed_faces = "no"\n[faces]'), "embed_faces = 'no' .* should be true or false"),
+        (('name = "mine"', 'name = "../mine"'), "also names a folder"),
+        (('name = "mine"', "name = 3"), "name = 3 at the top level should be a text"),
     ],
 )
 def test_a_slip_in_a_study_file_is_named_with_the_way_out(tmp_path, change, message):
@@ -105,3 +116,22 @@ def test_a_damaged_file_counts_as_absent_and_a_failed_write_leaves_nothing(tmp_p
     with pytest.raises(KeyboardInterrupt):
         store.put({"a": 2}, _native(1.0))
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("limit = {grad_cm = 3}", "did you mean grad_cam"),
+        ('controls = ["edgemap"]', "did you mean edge_map"),
+        ("options = {grad_cam = 3}", "options of 'grad_cam' are a mapping"),
+        ('options = {grad_cam = {leyer = "x"}}', "did you mean layer"),
+    ],
+)
+def test_slips_in_the_plan_are_refused_before_a_network_is_loaded(tmp_path, monkeypatch, change, message):
+    from workbench.study import run_study
+
+    monkeypatch.setattr("workbench.classifiers.load_classifier", lambda *a, **k: pytest.fail("work was begun"))
+    file = tmp_path / "study.toml"
+    file.write_text(GOOD.replace("[explain]", f"[explain]\n{change}"))
+    with pytest.raises(UsageError, match=message):
+        run_study(load_study(file))

@@ -68,8 +68,37 @@ class StudyResult:
     notes: tuple[str, ...]
 
 
-_TOP = {"name", "title", "caveat", "faces", "classifiers", "masks", "explain", "report"}
-_EXPLAIN = {"explainers", "target", "frame", "seed", "controls", "limit", "options"}
+_KINDS: Mapping[str, tuple[str, tuple[type, ...]]] = {
+    "text": ("a text", (str,)),
+    "whole": ("a whole number", (int,)),
+    "number": ("a number", (int, float)),
+    "numbers": ("a number or a list of numbers", (int, float, list)),
+    "switch": ("true or false", (bool,)),
+    "names": ("a list", (list,)),
+    "table": ("a table", (dict,)),
+    "tables": ("a list of tables", (list,)),
+    "labels": ("a list of names", (list, str, dict)),
+}
+
+
+def _keys(**kinds: str) -> dict[str, str]:
+    """Key → kind, from kind → keys."""
+    return {key: kind for kind, keys in kinds.items() for key in keys.split()}
+
+
+_TOP = _keys(text="name title caveat", table="faces explain report", tables="classifiers masks")
+_EXPLAIN = _keys(names="explainers controls", text="target frame", whole="seed", table="limit options")
+_REPORT = _keys(switch="embed_faces")
+_FACES = _keys(text="source", switch="all_faces", whole="size", number="margin")
+_DEMO_FACES = _keys(text="source", switch="collage", whole="size")
+_MASKS = _keys(text="name codebook")
+_CLASSIFIER = _keys(
+    text="name alias checkpoint layer device",
+    labels="labels",
+    numbers="size mean std",
+    whole="channels",
+    switch="pretrained random_weights",
+)
 
 
 def load_study(path: str | Path | None = None) -> Study:
@@ -83,10 +112,10 @@ def load_study(path: str | Path | None = None) -> Study:
         raise UsageError(f"{file} cannot be read as a study file ({error})") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not valid TOML: {error}") from None
-    _known_keys(file, "the top level", table, _TOP)
+    _fitting(file, "the top level", table, _TOP)
     explain, report = table.get("explain", {}), table.get("report", {})
-    _known_keys(file, "[explain]", explain, _EXPLAIN)
-    _known_keys(file, "[report]", report, {"embed_faces"})
+    _fitting(file, "[explain]", explain, _EXPLAIN)
+    _fitting(file, "[report]", report, _REPORT)
     for key in ("faces", "classifiers", "masks", "explain"):
         if not table.get(key):
             raise UsageError(f"{file} lacks [{key}]; copy it from the demo study ({DEMO.name}, see docs/how-to)")
@@ -96,13 +125,21 @@ def load_study(path: str | Path | None = None) -> Study:
         for row in table[key]:
             if not isinstance(row, dict) or "name" not in row:
                 raise UsageError(f"{file}: every [[{key}]] needs a name; see `workbench list {key}`")
+        for row in table[key]:
+            _fitting(file, f"[[{key}]] {row['name']!r}", row, _CLASSIFIER if key == "classifiers" else _MASKS)
     if "source" not in table["faces"]:
         raise UsageError(f'{file}: [faces] needs source = a folder, a table or "demo"')
+    _fitting(file, "[faces]", table["faces"], _DEMO_FACES if table["faces"]["source"] == "demo" else _FACES)
+    if explain.get("frame") == "native":
+        raise UsageError(f"{file}: a report needs maps in one frame, and 'native' is none; leave frame out")
+    name = table.get("name", file.stem)
+    if not name.strip() or name.startswith(".") or set(name) & set("/\\:"):
+        raise UsageError(f"{file}: the name {name!r} also names a folder; leave out / \\ : and a dot in front")
     rest: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in explain.items() if key != "explainers"
     }
     return Study(
-        name=str(table.get("name", file.stem)),
+        name=name,
         title=table.get("title", ""),
         caveat=table.get("caveat", ""),
         faces=table["faces"],
@@ -115,12 +152,16 @@ def load_study(path: str | Path | None = None) -> Study:
     )
 
 
-def _known_keys(file: Path, where: str, table: Mapping[str, Any], known: set[str]) -> None:
-    for key in table:
+def _fitting(file: Path, where: str, table: Mapping[str, Any], known: Mapping[str, str]) -> None:
+    """Refuses an unknown key, and a value of another kind than the key takes."""
+    for key, value in table.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
             raise UsageError(f"{file}: unknown key {key!r} at {where}; {hint}")
+        wanted, types = _KINDS[known[key]]
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise UsageError(f"{file}: {key} = {value!r} at {where} should be {wanted}")
 
 
 def run_study(
@@ -133,11 +174,10 @@ def run_study(
     """
     from workbench.classifiers import load_classifier
     from workbench.explain import explain
-    from workbench.explainers import EXPLAINERS
+    from workbench.explain.native import planned
     from workbench.masks import load_masks
 
-    for name in study.explainers:
-        EXPLAINERS[name]
+    planned(study.explainers, study.options, study.limit, study.controls)
     masks = tuple(
         load_masks(_near(study, row["name"]), frame=study.frame, **{k: v for k, v in row.items() if k != "name"})
         for row in study.masks

@@ -36,7 +36,10 @@ def chosen(names: str | Sequence[str], options: Options | None = None) -> dict[s
     result = {}
     for name in dict.fromkeys([names] if isinstance(names, str) else names):
         defaults = EXPLAINERS[name].value.options
-        given = dict((options or {}).get(name, {}))
+        stated = (options or {}).get(name, {})
+        if not isinstance(stated, Mapping):
+            raise UsageError(f"the options of {name!r} are a mapping from option to value, not {stated!r}")
+        given = dict(stated)
         for key, value in given.items():
             if key not in defaults:
                 raise UnknownNameError(f"option of {name!r}:", key, defaults)
