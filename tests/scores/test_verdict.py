@@ -37,6 +37,8 @@ NO = {"low": math.nan, "high": math.nan}
         ({"low": 0.2, "high": 0.24}, "above chance (.15) but below the content-free centre blob"),
         ({"rank": 3.0}, "above chance and centre blob (95% interval .27 to .34, n = 40 images, 12 subjects), but the"),
         ({}, "above chance and centre blob, own mask first"),
+        ({"rank": 3.0, "own": False}, "above chance and centre blob, rank 3 of 6 masks (95% interval .27 to .34"),
+        (NO | {"interval_reason": "no per-image maps", "own": False}, "one map without replicates"),
     ],
 )
 def test_every_rung(changes, starts):
@@ -46,3 +48,9 @@ def test_every_rung(changes, starts):
 def test_the_description_names_what_is_lower_and_what_is_higher():
     text = verdict(**(CELL | NO | {"interval_reason": "x", "value": 0.18, "rank": 4.0}))
     assert text.endswith("IoU .18, above chance .15, below centre blob .25, below other masks .20, own mask 4 of 6")
+
+
+def test_a_set_of_units_has_no_own_mask():
+    text = verdict(**(CELL | NO | {"interval_reason": "x", "rank": 4.0, "own": False}))
+    assert text.endswith("rank 4 of 6")
+    assert "own mask" not in text

@@ -25,9 +25,10 @@ from workbench.vocabulary import IMAGE, X, Y
 DEFAULT_SCORES: Final = ("iou", "precision", "recall", "f1", "correlation")
 CAUTION: Final = (
     "Smooth maps in the middle of a face overlap any mask of the face: read each score beside its chance level, the "
-    "other masks and the centred blob. The counts of own mask first are not binomial, as few masks win for most maps, "
-    "and nothing here is corrected for the number of cells."
+    "other masks and the centred blob. "
 )
+OWN_FIRST: Final = "The counts of own mask first are not binomial, as few masks win for most maps. "
+UNCORRECTED: Final = "Nothing here is corrected for the number of cells."
 
 
 def evaluate(
@@ -90,7 +91,7 @@ def evaluate(
             "policy": str(heat.attrs.get("policy", "")),
             "seed": seed,
             "draws": draws if single and intervals else 0,
-            "caution": CAUTION,
+            "caution": CAUTION + (OWN_FIRST if table.by_expression else "") + UNCORRECTED,
         },
     )
 

@@ -63,12 +63,17 @@ def rows(table: xr.Dataset) -> list[dict[str, Any]]:
 
 
 def summary(table: xr.Dataset) -> dict[str, Any]:
-    """Means over the scored cells, with the controls, and how they must be read. Raises UsageError for no cell."""
+    """Means over the scored cells, with the controls, and how they must be read. Raises UsageError for no cell.
+
+    With masks of action units or regions a cell is a map and one of them: none is the map's own, so that counts of own
+    masks are None.
+    """
     frame = tidy(table)
     if not len(frame):
         raise UsageError("there is no cell to summarise")
     scored = frame[frame["iou"].notna()]
     masks = all_masks(table).sizes[MASK]
+    own = _has_own_masks(table)
 
     def mean(column: str) -> float | None:
         values = scored[column].dropna() if column in scored else pd.Series(dtype=float)
@@ -87,8 +92,8 @@ def summary(table: xr.Dataset) -> dict[str, Any]:
         **{name: mean(name) for name in COLUMNS if name not in ("rank_of_own_mask",)},
         "mean_rank_of_own_mask": mean("rank_of_own_mask"),
         "chance_iou_face": mean("chance_iou_face"),
-        "own_mask_first": int((scored["rank_of_own_mask"] == 1).sum()),
-        "own_mask_first_expected_by_chance": float(len(scored) / masks),
+        "own_mask_first": int((scored["rank_of_own_mask"] == 1).sum()) if own else None,
+        "own_mask_first_expected_by_chance": float(len(scored) / masks) if own else None,
         "iou_by_model": by_model,
         "iou_by_expression": {str(e): number(float(g["iou"].mean())) for e, g in frame.groupby(EXPRESSION, sort=False)},
         **{key: table.attrs.get(key) for key in ("frame", "domain", "threshold", "masks_name") if key in table.attrs},
@@ -108,14 +113,23 @@ def caution(scored: pd.DataFrame, masks: int, table: xr.Dataset) -> str:
     face = scored["chance_iou_face"].mean()
     if np.isfinite(face) and abs(face - chance) > 5e-4:
         parts.append(f"{face:.3f} by chance inside the face")
+    own = _has_own_masks(table)
     for column, words in (
-        ("other_masks_iou", "with the other expressions' masks"),
+        *((("other_masks_iou", "with the other expressions' masks"),) if own else ()),
         ("centre_iou", "for a content-free centred blob"),
         ("centre_iou_equal_area", "for that blob at each map's own area"),
     ):
         value = scored[column].mean()
         if np.isfinite(value):
             parts.append(f"{value:.3f} {words}")
-    first = int((scored["rank_of_own_mask"] == 1).sum())
-    parts.append(f"own mask first in {first} of {len(scored)} ({len(scored) / masks:.0f} expected by chance)")
+    if own:
+        first = int((scored["rank_of_own_mask"] == 1).sum())
+        parts.append(f"own mask first in {first} of {len(scored)} ({len(scored) / masks:.0f} expected by chance)")
+    else:
+        parts.append(f"each map against each of {masks} masks, none of which is its own")
     return "; ".join(parts) + ". " + str(table.attrs.get("caution", ""))
+
+
+def _has_own_masks(table: xr.Dataset) -> bool:
+    """Whether each map has one mask of its own, that of its expression."""
+    return set(map(str, table["iou"].dims)) <= {MODEL, EXPLAINER, EXPRESSION}

@@ -232,6 +232,7 @@ class Table:
             high=self._end(at, k, "iou", 1),
             interval_reason=str(self.interval_reason[here]),
             who=str(self.who[here]),
+            own=self.by_expression,
         )
 
 

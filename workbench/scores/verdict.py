@@ -20,15 +20,17 @@ def verdict(
     high: float,
     interval_reason: str,
     who: str,
+    own: bool = True,
 ) -> str:
     """One sentence for one cell's IoU beside its controls.
 
     The ladder of a scored cell: too few faces or no maps of single faces to test anything (`interval_reason`,
     with `who` = "n = 3 images, 1 subject"), then description only; else what the interval low … high says against
     chance and the centre blob. `centre` is the better of the blob at its own size and at the map's, so that nothing is
-    called above it that one of them reaches. Null models and corrections for many cells are not part of it.
+    called above it that one of them reaches. `own` is false where the mask is one of a set of action units or regions,
+    none of which is the map's own. Null models and corrections for many cells are not part of it.
     """
-    beside = _beside(value, chance, centre, other, rank, masks)
+    beside = _beside(value, chance, centre, other, rank, masks, own)
     if math.isnan(low):
         if interval_reason.startswith("no per-image maps"):
             return f"one map without replicates, so nothing can be tested; described: {beside}"
@@ -47,6 +49,10 @@ def verdict(
         return (
             f"above chance ({_number(chance)}) but {word} the content-free centre blob ({_number(centre)}; {interval})"
         )
+    if not own:
+        return (
+            f"above chance and centre blob, rank {rank:.0f} of {masks} masks ({interval}); uncorrected for their number"
+        )
     if rank > 1:
         return (
             f"above chance and centre blob ({interval}), but the own mask ranks {rank:.0f} of {masks}: "
@@ -59,12 +65,12 @@ def _number(value: float) -> str:
     return "undefined" if math.isnan(value) else f"{value:.2f}".replace("0.", ".", 1)
 
 
-def _beside(value: float, chance: float, centre: float, other: float, rank: float, masks: int) -> str:
+def _beside(value: float, chance: float, centre: float, other: float, rank: float, masks: int, own: bool) -> str:
     parts = [f"IoU {_number(value)}"]
     for name, control in (("chance", chance), ("centre blob", centre), ("other masks", other)):
         if not math.isnan(control):
             word = "above" if value > control else "below" if value < control else "equal to"
             parts.append(f"{word} {name} {_number(control)}")
     if not math.isnan(rank):
-        parts.append(f"own mask {rank:.0f} of {masks}")
+        parts.append(f"{'own mask' if own else 'rank'} {rank:.0f} of {masks}")
     return ", ".join(parts)
