@@ -117,8 +117,9 @@ def _print(document: dict[str, Any]) -> None:
         columns.remove("explainer")
     print_table([{key: shown(value) for key, value in row.items()} for row in scores], columns)
     print()
+    what = "pairs of a map and a mask" if extra else "maps"
     print(
-        f"{summary['cells']} maps of {summary['models']} networks against {summary['mask_set']}, "
+        f"{summary['cells']} {what} of {summary['models']} networks against {summary['mask_set']}, "
         f"frame {summary['frame']}, domain {summary['domain']}, threshold {summary['threshold']}"
     )
     print(summary["caution"])
