@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from workbench.report import belief
+from workbench.report.describe import options_in_words, score_in_words, sentence, target_in_words
 from workbench.report.manifest import plain, without_path
 from workbench.report.recognition import Recognition
 
@@ -32,13 +34,70 @@ def test_agreement_says_what_beats_the_maps(drawn) -> None:  # type: ignore[no-u
     table["centre_iou_equal_area"] = table["iou"] + 0.2
     said = " ".join(s.text for s in belief.agreement(table, "drawn"))
     assert "less than the other expressions' masks" in said
-    assert "A blob in the middle of the face does as well or better" in said
+    assert "A blob in the middle of the face does better" in said
+    table["other_masks_iou"] = table["iou"] - 0.01
+    table["centre_iou_equal_area"] = table["iou"] + 0.01
+    said = " ".join(s.text for s in belief.agreement(table, "drawn"))
+    assert "hardly more than the other expressions' masks" in said
+    assert "By explainer the difference runs from .010" in said
+    assert "A blob in the middle of the face does about as well" in said
     table["other_masks_iou"] = table["iou"] - 0.1
     table["centre_iou_equal_area"] = table["iou"] - 0.2
     said = " ".join(s.text for s in belief.agreement(table, "drawn"))
     assert "The own mask is .10 above the other masks: with these faces that cannot be told from chance" in said
     assert "blob in the middle" not in said
     assert "guessing among six masks would give about 5" in said  # 30 maps / 6
+
+
+def test_the_mask_that_is_first_most_often_is_named(drawn) -> None:  # type: ignore[no-untyped-def]
+    table = drawn.table()
+    table["iou_with_sadness"] = table["iou"] * 0 + 0.99
+    said = " ".join(s.text for s in belief.agreement(table, "drawn"))
+    assert f"The sadness mask is first for {int(table['iou'].notnull().sum())} of them" in said
+
+
+def test_what_nobody_can_check_is_said() -> None:
+    good = Recognition("m", ("anger", "fear"), {"anger": 2}, {"anger": 2})
+    (said,) = belief.unrecognised([good], ["anger", "fear", "disgust"])
+    assert said.text.startswith("No face is labelled fear or disgust: whether the networks recognise these cannot")
+    assert belief.unrecognised([good], ["anger"]) == []
+    (said,) = belief.unrecognised([Recognition("m", ("anger",), {}, {})], ["anger"])
+    assert said.text.startswith("No face carries a label")
+    assert belief.unrecognised([], ["anger"]) == []  # aggregated elsewhere: nothing is known of answers
+
+
+def test_a_control_with_blank_maps_says_in_how_many_cells_it_counts(drawn) -> None:  # type: ignore[no-untyped-def]
+    table = drawn.table()
+    cells = int(table["iou"].notnull().sum())
+    assert "elsewhere their maps are blank" not in belief.controls(table)[0].text
+    m, x, e = np.argwhere(table["iou"].notnull().values)[0]
+    table["edge_map_iou"][m, x, e] = np.nan
+    assert f"(in {cells - 1} of {cells} cells; elsewhere their maps are blank)" in belief.controls(table)[0].text
+
+
+@pytest.mark.parametrize(
+    ("note", "shown"),
+    [
+        ("labels were given by eye", "Labels were given by eye."),
+        ("lime was computed on 8 faces.", "LIME was computed on 8 faces."),
+        ("tile-2c1 is unlabelled", "tile-2c1 is unlabelled."),
+        ("two faces in group.jpg: the largest was taken", "Two faces in group.jpg: the largest was taken."),
+    ],
+)
+def test_notes_become_sentences_and_names_keep_their_case(note: str, shown: str) -> None:
+    assert sentence(note, ["lime"]) == shown
+
+
+def test_target_and_options_in_words() -> None:
+    assert score_in_words("logit; probability for lime, rise, lime@random_weights") == (
+        "the score before the softmax (logit); its probability for LIME and RISE"
+    )
+    assert score_in_words("logit") == "the score before the softmax (logit)"
+    assert score_in_words(None) == ""
+    assert target_in_words("expression:fear") == "fear, whatever the network answered"
+    assert options_in_words({"samples": 1000, "keep": 0.5, "layer": "", "fill": "black"}) == (
+        "filled with black, each place shown with probability 0.5, 1,000 samples"
+    )
 
 
 def test_recognition_fails_at_or_below_guessing() -> None:

@@ -27,7 +27,8 @@ def dendrogram(
     """A tree from SciPy's linkage matrix (leaves − 1, 4), leaves at the left, distances to the right.
 
     `support` gives each merge its share (0–1) of resamples that hold the same group; without it, `reason` is
-    printed. Leaves in `unrecognised` are marked with a dagger. `maximum` makes several trees share one axis 0–maximum; distances are 1 − correlation.
+    printed. Leaves in `unrecognised` are marked with a dagger. `maximum` makes several trees share one axis
+    0–maximum; distances are 1 − correlation.
     """
     tree = np.asarray(linkage, float).reshape(-1, 4)
     count = len(labels)

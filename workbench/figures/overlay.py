@@ -12,7 +12,6 @@ from workbench.figures.outlines import edges
 from workbench.figures.placing import blend, resized, scale_colours
 from workbench.figures.sheet import Sheet
 
-
 SCALE = "0 = the map's lowest value, at least no support; 1 = its highest"
 
 

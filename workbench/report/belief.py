@@ -80,7 +80,11 @@ def cells(table: xr.Dataset) -> list[Sentence]:
         f"{few} of {int(mapped.sum())} rest on fewer than five"
     )
     gone = int((~mapped).sum())
-    text += f", and {gone} of {mapped.size} cells have no map at all." if gone else "."
+    text += (
+        f", and {gone} of the {mapped.size} cells (network × expression × explainer) have no map at all."
+        if gone
+        else "."
+    )
     return [Sentence(text, "caution" if few or gone else "plain")]
 
 
@@ -97,16 +101,10 @@ def agreement(table: xr.Dataset, masks: str, *, testable: bool = False) -> list[
         name: _mean(table, name, mapped)
         for name in ("iou", "chance_iou", "other_masks_iou", "centre_iou", "centre_iou_equal_area")
     }
-    by_explainer = [
-        float(np.nanmean(own.sel(explainer=e).values))
-        for e in own["explainer"].values
-        if np.isfinite(own.sel(explainer=e).values).any()
-    ]
-    spread = (
-        f" (from {number(min(by_explainer))} to {number(max(by_explainer))} across explainers)"
-        if len(by_explainer) > 1
-        else ""
-    )
+    single = {str(e): shares(table, str(e)) for e in own["explainer"].values}
+    by_explainer = {e: row for e, row in single.items() if row["cells"]}
+    ious = [row["iou"] for row in by_explainer.values()]
+    spread = f" (from {number(min(ious))} to {number(max(ious))} across explainers)" if len(by_explainer) > 1 else ""
     out = [
         Sentence(
             f"Overlap with the {masks} mask of the same expression is, on average, IoU {number(means['iou'])}{spread}. "
@@ -118,24 +116,36 @@ def agreement(table: xr.Dataset, masks: str, *, testable: bool = False) -> list[
         )
     ]
     gap = means["iou"] - means["other_masks_iou"]
+    gaps = {readable(e): row["iou"] - row["other_masks_iou"] for e, row in by_explainer.items()}
+    least, most = min(gaps, key=gaps.__getitem__), max(gaps, key=gaps.__getitem__)
+    across = (
+        f" By explainer the difference runs from {number(gaps[least], 3)} ({least}) "
+        f"to {number(gaps[most], 3)} ({most})."
+        if len(gaps) > 1
+        else ""
+    )
     if gap <= ABOUT_THE_SAME:
+        than = "less than" if gap <= -ABOUT_THE_SAME else f"hardly {'more' if gap > 0 else 'less'} than"
+        if abs(gap) < 0.0005:
+            than = "no more than"
         out.append(
             Sentence(
-                f"The maps overlap their own expression's mask "
-                f"{'no more than' if gap > -ABOUT_THE_SAME else 'less than'} the other expressions' masks: "
-                "on this evidence the networks do not look where the experts say for that expression in particular.",
+                f"The maps overlap their own expression's mask {than} the other expressions' masks "
+                f"({number(means['iou'], 3)} against {number(means['other_masks_iou'], 3)}): on average they give no "
+                f"sign that the networks look where the experts say for that expression in particular.{across}",
                 "caution",
             )
         )
     else:
         so = "a hint of specificity, untested" if testable else "with these faces that cannot be told from chance"
-        out.append(Sentence(f"The own mask is {number(gap)} above the other masks: {so}."))
+        out.append(Sentence(f"The own mask is {number(gap)} above the other masks: {so}.{across}"))
     blob = means["centre_iou_equal_area"]
     if np.isfinite(blob) and blob >= means["iou"] - ABOUT_THE_SAME:
         out.append(
             Sentence(
-                "A blob in the middle of the face does as well or better, so overlap of this size is what any central "
-                "map would get.",
+                f"A blob in the middle of the face does "
+                f"{'better' if blob > means['iou'] + ABOUT_THE_SAME else 'about as well'}, so overlap of this size is "
+                "what any central map would get.",
                 "caution",
             )
         )
@@ -143,30 +153,83 @@ def agreement(table: xr.Dataset, masks: str, *, testable: bool = False) -> list[
     known = np.isfinite(ranks)
     if known.any():
         sets = all_masks(table).sizes["mask"]
+        first, times = _most_often_first(table)
         out.append(
             Sentence(
                 f"The own mask is the best match in {int((ranks[known] == 1).sum())} of {int(known.sum())} maps; "
-                f"guessing among {in_words(sets)} masks would give about {round(known.sum() / max(sets, 1))}."
+                f"guessing among {in_words(sets)} masks would give about {round(known.sum() / max(sets, 1))}. "
+                f"The {first} mask is first for {times} of them whatever the expression, so such counts are no test."
             )
         )
     return out
 
 
-def unrecognised(answers: list[Recognition]) -> list[Sentence]:
-    """Classes whose heatmap means little because the network does not recognise them here."""
+def others(tables: dict[str, xr.Dataset]) -> list[Sentence]:
+    """One sentence for each further mask set by expression."""
+    out = []
+    for name, table in tables.items():
+        mapped = np.isfinite(table["iou"].values)
+        if table["iou"].ndim != 3 or not mapped.any():
+            continue
+        own, chance, wrong, blob = (
+            number(_mean(table, v, mapped)) for v in ("iou", "chance_iou", "other_masks_iou", "centre_iou_equal_area")
+        )
+        first = int((table["rank_of_own_mask"].values == 1).sum())
+        out.append(
+            Sentence(
+                f"With the masks of {name} instead: own mask {own}, chance {chance}, other masks {wrong}, blob of the "
+                f"same area {blob}, own mask first in {first} of {int(mapped.sum())} maps."
+            )
+        )
+    return out
+
+
+def _most_often_first(table: xr.Dataset) -> tuple[str, int]:
+    """The mask with the highest IoU for most maps, and for how many."""
+    values = all_masks(table).transpose(..., "mask")
+    flat = values.values.reshape(-1, values.sizes["mask"])
+    best = np.nanargmax(flat[np.isfinite(flat).any(axis=1)], axis=1)
+    counts = np.bincount(best, minlength=values.sizes["mask"])
+    return str(values["mask"].values[counts.argmax()]), int(counts.max())
+
+
+def unlabelled(answers: list[Recognition], expressions: list[str]) -> list[str]:
+    """Expressions that no face is labelled with, so that nobody can say whether they are recognised."""
+    labelled = {e for a in answers for e, count in a.labelled.items() if count}
+    return [e for e in expressions if e not in labelled]
+
+
+def unrecognised(answers: list[Recognition], expressions: list[str] | None = None) -> list[Sentence]:
+    """Classes whose heatmap means little because the network does not recognise them here, or nobody can tell."""
+    out = []
+    missing = unlabelled(answers, expressions or []) if answers else []
+    if missing and not any(a.n for a in answers):
+        out.append(
+            Sentence("No face carries a label: whether the networks recognise anything here is unknown.", "caution")
+        )
+    elif missing:
+        out.append(
+            Sentence(
+                f"No face is labelled {' or '.join(missing)}: whether the networks recognise "
+                f"{'these' if len(missing) > 1 else 'it'} cannot be checked here, and no heatmap of "
+                f"{'them' if len(missing) > 1 else 'it'} is marked.",
+                "caution",
+            )
+        )
     bad = [
         f"{a.model}: " + ", ".join(f"{e} ({a.right[e]} of {a.labelled[e]})" for e in a.failed())
         for a in answers
         if a.failed()
     ]
     if not bad:
-        return []
+        return out
     return [
         Sentence(
             "A heatmap says what a network used for its answer, right or wrong. Not recognised on the "
             f"labelled faces, and marked † wherever their heatmap appears – {'; '.join(bad)}.",
             "caution",
-        )
+        ),
+        *out,
     ]
 
 
@@ -180,7 +243,9 @@ def controls(table: xr.Dataset) -> list[Sentence]:
     ):
         value = _mean(table, name, mapped)
         if np.isfinite(value):
-            out.append(f"{words} {number(value)}")
+            there = int((np.isfinite(table[name].values) & mapped).sum())
+            blank = f" (in {there} of {int(mapped.sum())} cells; elsewhere their maps are blank)"
+            out.append(f"{words} {number(value)}{blank if there < mapped.sum() else ''}")
     if not out:
         return [
             Sentence(
@@ -208,13 +273,14 @@ def shares(table: xr.Dataset, explainer: str) -> dict[str, float]:
     )
     out = {name: _mean(part, name, mapped) for name in names}
     ranks = part["rank_of_own_mask"].values
-    return {**out, "first": float((ranks == 1).sum()), "cells": float(mapped.sum())}
-
-
-def explainers_in_words(names: list[str]) -> str:
-    """`grad cam, lime and rise`."""
-    words = [readable(n) for n in names]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    blank = "random_weights_iou" in part and np.isfinite(part["random_weights_iou"].values).any()
+    there = np.isfinite(part["random_weights_iou"].values) & mapped if blank else mapped
+    return {
+        **out,
+        "first": float((ranks == 1).sum()),
+        "cells": float(mapped.sum()),
+        "without_random": float((mapped & ~there).sum()),
+    }
 
 
 def _mean(table: xr.Dataset, name: str, mapped: np.ndarray) -> float:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.figures.overlay import SCALE
 from workbench.figures.theme import number, readable
-from workbench.report.describe import network_facts
+from workbench.report.belief import unlabelled
+from workbench.report.describe import network_facts, score_in_words, target_in_words
 from workbench.report.sections import agreement, maps, methods, people
 from workbench.report.sources import Sources
 
@@ -32,9 +34,15 @@ def content(s: Sources) -> dict[str, Any]:
         "trees": maps.trees(s),
         "explainers": methods.explainers(s),
         "assets": s.assets,
-        "notes": s.notes,
+        "notes": people.other_notes(s),
+        "fewer": methods.fewer(s),
+        "unlabelled": unlabelled(s.answers, [str(e) for e in s.analysis.heat["expression"].values]),
+        "by": str(s.analysis.heat.attrs.get("by", "predicted")),
+        "explained": target_in_words(s.maps.attrs.get("target")),
+        "explained_score": score_in_words(s.maps.attrs.get("target_space")),
+        "scale": SCALE,
         "versions": s.versions,
-        "attrs": {k: s.maps.attrs.get(k) for k in ("frame", "target", "target_space", "seed")},
+        "attrs": {k: s.maps.attrs.get(k) for k in ("frame", "seed")},
         "policy": s.analysis.heat.attrs.get("policy", ""),
         "threshold": s.threshold,
         "number": number,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from workbench.figures.theme import number, readable
@@ -31,11 +32,11 @@ def network_facts(described: dict[str, Any]) -> dict[str, Any]:
     facts = [
         ("architecture", source.get("architecture") or source.get("summary")),
         ("parameters", f"{parameters:,}" if isinstance(parameters, int) else parameters),
-        ("input", f"{size.get('channels')} × {size.get('height')} × {size.get('width')}" if size else None),
+        ("input", _input(size)),
         ("answers", ", ".join(described.get("labels") or [])),
         (
-            "CAM layer",
-            f"{described['cam_layer']} ({grid.get('height')} × {grid.get('width')} places)"
+            "layer for CAMs",
+            f"{described['cam_layer']} ({grid.get('height')} × {grid.get('width')} places over the picture)"
             if described.get("cam_layer") and grid
             else described.get("cam_layer"),
         ),
@@ -46,6 +47,14 @@ def network_facts(described: dict[str, Any]) -> dict[str, Any]:
         ("SHA-256", (source.get("sha256") or "")[:16] + "…" if source.get("sha256") else None),
     ]
     return {"title": described.get("name", "network"), "facts": [(k, v) for k, v in facts if v]}
+
+
+def _input(size: dict[str, Any]) -> str | None:
+    """`64 × 64 pixels, grey`."""
+    if not size:
+        return None
+    colour = {1: "grey", 3: "colour"}.get(size.get("channels") or 0, f"{size.get('channels')} channels")
+    return f"{size.get('height')} × {size.get('width')} pixels, {colour}"
 
 
 def listed(mask_set: MaskSet) -> dict[str, str]:
@@ -80,6 +89,70 @@ def registered(name: str) -> tuple[str, str]:
     return "", ""
 
 
+_OPTIONS = {
+    "alpha": "ridge penalty {}",
+    "fill": "filled with {}",
+    "grid": "grid of {0} × {0}",
+    "keep": "each place shown with probability {}",
+    "segments": "{} superpixels",
+    "space": "explains the {}",
+    "steps": "{} steps",
+    "stride": "stride {} of the side",
+    "window": "window {} of the side",
+}
+
+
 def options_in_words(options: dict[str, Any]) -> str:
-    """`samples 1000, fill black`; an option left empty is not named."""
-    return ", ".join(f"{readable(k)} {v}" for k, v in sorted(options.items()) if v not in ("", None)) or "none"
+    """`1,000 samples, filled with black`; an option left empty is not named."""
+    words = []
+    for key, value in sorted(options.items()):
+        if value in ("", None):
+            continue
+        shown = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else f"{value}"
+        if isinstance(value, float):
+            shown = f"{value:g}"
+        plain = "{} samples" if key == "samples" else f"{readable(key)} {{}}"
+        words.append(_OPTIONS.get(key, plain).format(shown))
+    return ", ".join(words) or "none"
+
+
+def listing(names: Sequence[str]) -> str:
+    """`Grad-CAM, LIME and RISE`, from registry names."""
+    words = [readable(n) for n in names]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def target_in_words(target: object) -> str:
+    """Which class the maps explain."""
+    kind = str(target or "")
+    if kind.startswith("expression:"):
+        return f"{kind.partition(':')[2]}, whatever the network answered"
+    return {
+        "predicted": "the network's own answer for each face",
+        "labelled": "the class that each face is labelled with",
+    }.get(kind, kind or "not recorded")
+
+
+def score_in_words(space: object) -> str:
+    """Which score of that class the maps explain, from `target_space` (`logit; probability for lime, rise`)."""
+    kinds = {"logit": "the score before the softmax (logit)", "probability": "its probability"}
+    parts = []
+    for part in str(space or "").split("; "):
+        kind, _, names = part.partition(" for ")
+        chosen = [n for n in names.split(", ") if n and "@" not in n]
+        parts.append(kinds.get(kind, kind) + (f" for {listing(chosen)}" if chosen else ""))
+    return "; ".join(p for p in parts if p)
+
+
+def sentence(note: str, names: Collection[str] = ()) -> str:
+    """A note as a sentence: capital and full stop; a leading registry name of `names` as it is written on the page.
+
+    A first word that is a name (with a digit, dot, hyphen or underscore) keeps its case.
+    """
+    first, blank, rest = note.strip().partition(" ")
+    if first in names:
+        first = readable(first)
+    text = first + blank + rest
+    if first[:1].islower() and first.rstrip(":,").isalpha():
+        text = first[0].upper() + text[1:]
+    return text if text.endswith((".", "!", "?", "…")) else text + "."

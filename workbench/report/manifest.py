@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import platform
@@ -11,11 +12,13 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from workbench.faces.faceset import FaceSet
 from workbench.masks import MaskSet
 from workbench.report.folder import sha256
+from workbench.report.recognition import Recognition
 
 SCHEMA = 1
 PACKAGES = (
@@ -58,16 +61,22 @@ def manifest(
     threshold: object,
     title: str,
     files: Iterable[Path],
+    notes: Iterable[str] = (),
+    caveat: str = "",
+    answers: Iterable[Recognition] = (),
 ) -> dict[str, Any]:
     """Everything needed to know what a page shows and to make it again, as plain JSON values.
 
-    Paths are reduced to their last part. `files` are hashed.
+    Paths are reduced to their last part. `files` are hashed; a mask set's `sha256` is that of its array (little-endian
+    float32, masks × y × x).
     """
     out = {
         "schema": SCHEMA,
         "title": title,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "contains_faces": contains_faces,
+        "caveat": caveat,
+        "notes": list(notes),
         "versions": versions(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
@@ -75,12 +84,26 @@ def manifest(
         "classifiers": list(classifiers),
         "assets": list(assets),
         "explainers": _explainers(maps),
+        "recognition": [
+            {"model": a.model, "n": a.n, "accuracy": a.accuracy, "right": a.right, "labelled": a.labelled}
+            for a in answers
+        ],
         "target": maps.attrs.get("target"),
+        "target_space": maps.attrs.get("target_space"),
         "seed": maps.attrs.get("seed"),
         "frame": maps.attrs.get("frame"),
         "policy": policy,
         "threshold": threshold,
-        "masks": [{"name": m.name, "dimension": m.dimension, "masks": m.names, **m.attrs} for m in masks],
+        "masks": [
+            {
+                "name": m.name,
+                "dimension": m.dimension,
+                "masks": m.names,
+                "sha256": hashlib.sha256(np.ascontiguousarray(m.maps.values, "<f4").tobytes()).hexdigest(),
+                **{k: _parsed(v) for k, v in m.attrs.items()},
+            }
+            for m in masks
+        ],
         "files": {path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in files},
     }
     return dict(plain(out))
@@ -92,6 +115,7 @@ def _inputs(maps: xr.DataArray, faces: FaceSet | None) -> dict[str, Any]:
         table = faces.table
         columns = [c for c in ("name", "label", "subject", "sha256") if c in table.columns]
         out["faces"] = [{c: row[c] for c in columns} for row in table.to_dict("records")]
+        out["sources"] = _parsed(faces.attrs.get("sources", {}))
         out["failures"] = [{"name": f.name, "stage": f.stage, "reason": f.reason} for f in faces.failures]
     elif "image" in maps.dims:
         hashes = maps["sha256"].values if "sha256" in maps.coords else [""] * maps.sizes["image"]
@@ -107,9 +131,24 @@ def _explainers(maps: xr.DataArray) -> list[dict[str, Any]]:
     options = json.loads(options) if isinstance(options, str) and options else options
     names = maps["explainer"].values.astype(str)
     roles = maps["role"].values.astype(str) if "role" in maps.coords else ["method"] * len(names)
-    return [
-        {"name": str(n), "role": str(r), "options": options.get(str(n), {})} for n, r in zip(names, roles, strict=True)
-    ]
+    out = []
+    for n, r in zip(names.tolist(), roles, strict=True):
+        row: dict[str, Any] = {"name": n, "role": str(r), "options": options.get(n, {})}
+        if "status" in maps.coords:
+            found, counts = np.unique(maps["status"].sel(explainer=n).values.astype(str), return_counts=True)
+            row["maps"] = dict(zip(found.tolist(), counts.tolist(), strict=True))
+        out.append(row)
+    return out
+
+
+def _parsed(value: Any) -> Any:
+    """An attribute that is a JSON object or list as that, anything else as it is."""
+    if isinstance(value, str) and value[:1] in "[{" and value:
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
 
 
 def plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,8 +53,9 @@ def report(
     an asset: name, licence, citation, caveat, sha256 …) are printed and go into the manifest, as do `notes` and
     `caveat`. `analysis` replaces the computation by results that exist already.
 
-    Beside the page: `manifest.json`, `scores.csv`, `scores.nc` (a group for each mask set), `maps.nc`,
-    `heatmaps.nc`, `predictions.csv`. Files are written whole or not at all; what else lies in `out` is left alone.
+    Beside the page: `manifest.json`, `scores.csv`, `scores.nc` (a group for each mask set), `heatmaps.nc` (global
+    heatmaps, controls included: what the scores rest on), `maps.nc` (per image, without the controls),
+    `predictions.csv`. Files are written whole or not at all; what else lies in `out` is left alone.
     Raises UsageError for maps or masks that cannot be reported.
     """
     sets = [masks] if isinstance(masks, MaskSet) else list(masks)
@@ -102,6 +104,9 @@ def report(
             threshold=threshold,
             title=name,
             files=sorted(folder.iterdir()),
+            notes=sources.notes,
+            caveat=caveat,
+            answers=answers,
         )
         text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
         (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
@@ -142,21 +147,30 @@ def _write_tables(tables: Mapping[str, xr.Dataset], path: Path) -> None:
 def _write_maps(maps: xr.DataArray, heat: xr.DataArray, folder: Path) -> None:
     from workbench.heatmaps import save
 
-    save(_rounded(heat, 9, "five"), folder / "heatmaps.nc")
-    if "image" in maps.dims:
-        save(_rounded(maps, 14, "three"), folder / "maps.nc")
+    save(_rounded(heat, 14), folder / "heatmaps.nc")
+    if "image" not in maps.dims:
+        return
+    if "role" in maps.coords and (maps["role"] != "control").any():
+        maps = maps.isel(explainer=np.flatnonzero(maps["role"].values.astype(str) != "control"))
+        maps = maps.assign_attrs(controls="left out per image; their global heatmaps are in heatmaps.nc")
+    save(_rounded(maps, 9), folder / "maps.nc")
 
 
-def _rounded(maps: xr.DataArray, bits: int, digits: str) -> xr.DataArray:
-    """float32 maps with that many of the mantissa's 23 bits rounded away, so that they compress; NaN stays."""
-    drop, half = np.uint32(bits), np.uint32((1 << (bits - 1)) - 1)
+def _rounded(maps: xr.DataArray, bits: int) -> xr.DataArray:
+    """Maps rounded to 2^-bits of the power of two at or below each one's highest absolute value; NaN stays.
+
+    Rounded so, they compress; the error is at most 2^-(bits + 1) of that value.
+    """
     data = np.array(maps.values, np.float32, order="C")
-    for part in data:  # one network at a time: the whole may be half a gigabyte
-        whole = part.view(np.uint32)
-        near = ((whole + half + ((whole >> drop) & np.uint32(1))) >> drop << drop).view(np.float32)
-        np.copyto(part, near, where=np.isfinite(part))
+    for part in data.reshape(-1, *data.shape[-2:]):  # a view: one map at a time, the whole may be half a gigabyte
+        known = np.isfinite(part)
+        top = float(np.abs(part[known]).max()) if known.any() else 0.0
+        if top > 0:
+            step = np.float32(2.0 ** (math.floor(math.log2(top)) - bits))
+            if step > 0:
+                np.copyto(part, np.rint(part / step) * step, where=known)
     out = maps.copy(data=data)
-    out.attrs["precision"] = f"values rounded to {digits} significant digits, to keep this file small"
+    out.attrs["precision"] = f"each map rounded to a {2**bits:,}th of its highest absolute value or finer"
     return out
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from workbench.figures.theme import number
+from workbench.figures.theme import NOT_RECOGNISED, number
+from workbench.vocabulary import ACTION_UNITS
 
 SCORES = ("iou", "precision", "recall", "f1", "correlation")
 TITLES = {"iou": "IoU", "precision": "Precision", "recall": "Recall", "f1": "F1", "correlation": "Correlation"}
@@ -57,6 +58,9 @@ def columns_of(score: str) -> list[tuple[str, str, str]]:
         (f"random_weights_{score}", "random weights", "the same network with random weights"),
         (f"edge_map_{score}", "edge map", "a plain edge map of the same faces"),
     ]
+    if score == "correlation":  # the grey map, before any threshold: the blob has one value, whatever the area
+        out = [c for c in out if not c[0].endswith("_equal_area")]
+        out = [(v, t, "a centred blob; correlation needs no area" if t == "blob" else text) for v, t, text in out]
     if score == "iou":
         out += [
             ("rank_of_own_mask", "own rank", "1 = no other expression's mask has a higher IoU"),
@@ -64,6 +68,47 @@ def columns_of(score: str) -> list[tuple[str, str, str]]:
             ("n", "n", "faces averaged"),
         ]
     return out
+
+
+@dataclass
+class UnitTable:
+    """IoU by action unit (or region): columns (expression, networks with a map), rows (name, meaning, cells, blob).
+
+    A cell is (IoU, chance), both means over the networks, as printed; the highest IoU of a column is `best`.
+    """
+
+    columns: list[tuple[str, int]]
+    rows: list[tuple[str, str, list[tuple[str, str, bool]], str]]
+
+
+def unit_table(table: xr.Dataset, explainer: str) -> UnitTable:
+    """The small table of a mask set by action unit or region, for one explainer."""
+    part = table.sel(explainer=explainer)
+    unit = next(str(d) for d in part["iou"].dims if d not in ("model", "expression"))
+    order = ("model", "expression", unit)
+    iou = part["iou"].transpose(*order).values.astype(float)
+    known = np.isfinite(iou)
+    counts = known.any(axis=2).sum(axis=0)
+
+    def mean(name: str, axes: tuple[int, ...]) -> np.ndarray:
+        values = part[name].broadcast_like(part["iou"]).transpose(*order).values.astype(float)
+        there = known & np.isfinite(values)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.where(there, values, 0).sum(axis=axes) / there.sum(axis=axes))
+
+    own, chance, blob = mean("iou", (0,)), mean("chance_iou", (0,)), mean("centre_iou_equal_area", (0, 1))
+    top = np.nanmax(np.where(np.isfinite(own), own, -np.inf), axis=1)
+    rows = []
+    for u, name in enumerate(table[unit].values.astype(str)):
+        digits = name.upper().removeprefix("AU")
+        meaning = ACTION_UNITS.get(int(digits), "") if unit == "au" and digits.isdigit() else ""
+        cells = [
+            (number(own[e, u]), number(chance[e, u]), bool(np.isfinite(own[e, u]) and own[e, u] == top[e]))
+            for e in range(own.shape[0])
+        ]
+        rows.append((name, meaning, cells, number(blob[u])))
+    columns = [(str(e), int(k)) for e, k in zip(table["expression"].values, counts, strict=True)]
+    return UnitTable(columns, rows)
 
 
 def score_table(table: xr.Dataset, explainer: str, score: str, unrecognised: set[tuple[str, str]]) -> Table:
@@ -80,7 +125,9 @@ def score_table(table: xr.Dataset, explainer: str, score: str, unrecognised: set
         for e, expression in enumerate(table["expression"].values.astype(str)):
             cell = {name: array[m, e] for name, array in values.items()}
             cells = [_cell(cell, variable, score, reasons, letters) for variable, _, _ in columns]
-            rows.append(Row(expression, cells, "†" if (model, expression) in unrecognised else ""))
+            if score == "iou" and "verdict" in part and cells[0].kind == "own":
+                cells[0].reason = str(part["verdict"].sel(model=model, expression=expression).values)
+            rows.append(Row(expression, cells, NOT_RECOGNISED if (model, expression) in unrecognised else ""))
         groups.append((model, rows))
     return Table([(title, text) for _, title, text in columns], groups, {v: k for k, v in letters.items()})
 

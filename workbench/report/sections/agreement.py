@@ -13,7 +13,7 @@ from workbench.figures.theme import readable
 from workbench.report import belief
 from workbench.report.sources import Sources, counted, main_table
 from workbench.report.svg import inline
-from workbench.report.tables import SCORES, TITLES, score_table
+from workbench.report.tables import SCORES, TITLES, score_table, unit_table
 from workbench.scores import all_masks
 
 
@@ -35,19 +35,32 @@ def beliefs(s: Sources) -> list[belief.Sentence]:
     if main:
         out += belief.agreement(main[1], main[0], testable=out[0].weight != "caution")
         out += belief.cells(main[1]) + belief.controls(main[1])
-    return out + belief.unrecognised(s.answers)
+    if main:
+        out += belief.others({name: t for name, t in s.analysis.tables.items() if name != main[0]})
+    expressions = [str(e) for e in s.analysis.heat["expression"].values]
+    return out + belief.unrecognised(s.answers, expressions)
 
 
 def overview(s: Sources) -> dict[str, Any] | None:
     """The overview of the main mask set, None where there is none."""
     main = main_table(s)
-    return None if main is None else _shares(*main)
+    return None if main is None else _shares(s, *main)
 
 
-def _shares(masks: str, table: xr.Dataset) -> dict[str, Any]:
-    """The overview of one mask set: a row an explainer."""
+def _shares(s: Sources, masks: str, table: xr.Dataset) -> dict[str, Any]:
+    """The overview of one mask set: a row an explainer; how many of its maps are marked."""
     rows = [(str(e), belief.shares(table, str(e))) for e in table["explainer"].values]
-    return {"masks": masks, "rows": rows, "count": all_masks(table).sizes["mask"]}
+    iou = table["iou"].transpose("model", "expression", "explainer")
+    known = {(str(m), str(e)) for m in iou["model"].values for e in iou["expression"].values}
+    marked = sum(int(np.isfinite(iou.sel(model=m, expression=e)).sum()) for m, e in s.marked & known)
+    return {
+        "masks": masks,
+        "rows": rows,
+        "count": all_masks(table).sizes["mask"],
+        "cells": int(np.isfinite(iou.values).sum()),
+        "marked": marked,
+        "without_random": int(sum(row["without_random"] for _, row in rows)),
+    }
 
 
 def agreement(s: Sources) -> list[dict[str, Any]]:
@@ -59,7 +72,8 @@ def agreement(s: Sources) -> list[dict[str, Any]]:
             key = f"{place}-{position}"
             part = table.sel(explainer=[explainer])
             scored = np.isfinite(part["iou"].values).any()
-            dots = figures.scores(part, explainer) if scored and part["iou"].ndim == 3 else None
+            three = part["iou"].ndim == 3
+            dots = figures.scores(part, explainer, unrecognised=s.marked) if scored and three else None
             matrix = figures.specificity(part, explainer) if scored else None
             rows.append(
                 {
@@ -79,6 +93,7 @@ def agreement(s: Sources) -> list[dict[str, Any]]:
                     )
                     if matrix is not None
                     else "",
+                    "units": unit_table(table, explainer) if scored and not three else None,
                     "tables": [
                         (score, TITLES[score], score_table(table, explainer, score, s.marked))
                         for score in SCORES
@@ -87,12 +102,14 @@ def agreement(s: Sources) -> list[dict[str, Any]]:
                 }
             )
         mask_set = next((m for m in s.masks if m.name == name), None)
-        overview = _shares(name, table) if table["iou"].ndim == 3 and place > 0 else None
+        overview = _shares(s, name, table) if table["iou"].ndim == 3 and place > 0 else None
+        facts = mask_set.attrs if mask_set is not None else {}
         out.append(
             {
                 "masks": name,
                 "rows": rows,
                 "overview": overview,
+                "authority": ". ".join(str(facts[k]).rstrip(".") for k in ("authority", "caveat") if facts.get(k)),
                 "notes": str(table.attrs.get("caution", "")),
                 "dimension": mask_set.dimension if mask_set is not None else "expression",
             }

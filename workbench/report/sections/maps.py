@@ -25,7 +25,7 @@ def global_maps(s: Sources) -> list[dict[str, Any]]:
         part = heat.sel(explainer=explainer)
         if not np.isfinite(part.values).any():
             continue
-        figure = figures.global_heatmaps(part, None, s.main_masks, unrecognised=s.marked, frame=frame)
+        figure = figures.global_heatmaps(heat, explainer, s.main_masks, unrecognised=s.marked, frame=frame)
         left_out = int(part["left_out"].sum()) if "left_out" in part.coords else 0
         out.append(
             {
@@ -96,6 +96,7 @@ def trees(s: Sources) -> list[dict[str, Any]]:
                 support=tree.support,
                 reason=tree.reason,
                 maximum=maximum,
+                unrecognised={m for m, e in s.marked if e == tree.expression},
                 title=tree.expression,
             )
             position = len(out) * 10 + len(cards)

@@ -7,8 +7,9 @@ from typing import Any
 
 import xarray as xr
 
+from workbench.figures.theme import readable
 from workbench.report.analysis import methods
-from workbench.report.describe import options_in_words, registered
+from workbench.report.describe import RANDOM, listing, options_in_words, registered
 from workbench.report.sources import Sources
 
 
@@ -18,7 +19,8 @@ def explainers(s: Sources) -> list[dict[str, Any]]:
     options = json.loads(options) if isinstance(options, str) and options else options
     chosen = methods(s.analysis.heat)
     out = []
-    for name in s.maps["explainer"].values.astype(str):
+    names = [str(n) for n in s.maps["explainer"].values]
+    for name in [n for n in names if RANDOM not in n]:
         summary, reference = registered(name)
         count, total = _coverage(s.maps, name)
         out.append(
@@ -32,7 +34,32 @@ def explainers(s: Sources) -> list[dict[str, Any]]:
                 "total": total,
             }
         )
+    again = [n for n in names if RANDOM in n]
+    if again:
+        bases = [n.removesuffix(RANDOM) for n in again]
+        same = all(
+            _coverage(s.maps, n) == _coverage(s.maps, b) for n, b in zip(again, bases, strict=True) if b in names
+        )
+        out.append(
+            {
+                "name": "random_weights",
+                "control": True,
+                "summary": f"{listing(bases)} of the same networks with weights drawn anew: what the architecture "
+                "alone would show",
+                "reference": "Adebayo et al., NeurIPS 2018",
+                "options": "as above",
+                "count": 0,
+                "total": 0,
+                "coverage": "as above" if same else "differs; see heatmaps.nc",
+            }
+        )
     return out
+
+
+def fewer(s: Sources) -> str:
+    """Which explainers have maps of fewer faces than there are, in words; empty where all have all."""
+    rows = [e for e in explainers(s) if e["total"] and e["count"] < e["total"]]
+    return ", ".join(f"{readable(e['name'])} on {e['count']} of {e['total']}" for e in rows)
 
 
 def _coverage(maps: xr.DataArray, explainer: str) -> tuple[int, int]:
@@ -51,10 +78,10 @@ def files(s: Sources) -> list[tuple[str, str]]:
             ("scores.csv", "every score and control, one row a network, explainer, expression and mask set"),
             ("scores.nc", "the same as NetCDF, a group for each mask set"),
         ]
-    out.append(("heatmaps.nc", "global heatmaps (NetCDF)"))
+    out.append(("heatmaps.nc", "global heatmaps, controls included: what the scores rest on (NetCDF)"))
     if s.per_image:
         out += [
-            ("maps.nc", "maps of every face on the canonical face (NetCDF)"),
+            ("maps.nc", "every face's maps on the canonical face, without the controls (NetCDF)"),
             ("predictions.csv", "every class probability of every network for every face"),
         ]
     return out
