@@ -32,3 +32,26 @@ def test_every_explainer_works_on_the_zoo(name, smile):
     place = np.array(np.unravel_index(drop.argmax(), drop.shape)) / (height, width)
     assert place[0] > 0.45  # the lower half: a smile is read from the mouth, whatever the network
     assert 0.2 < place[1] < 0.8
+
+
+@pytest.mark.assets
+def test_the_caveat_on_where_facemoods_cam_cells_look_is_true(smile):
+    """Rows of its layer are drawn at 1/12 … 11/12 of the crop; its unpadded convolutions centre them elsewhere."""
+    import torch
+
+    from workbench.classifiers import load_classifier
+
+    classifier = load_classifier("facemood")
+    inputs, caught = classifier.inputs(smile).requires_grad_(), []
+    layer = classifier.module.get_submodule(classifier.cam_layer)
+    handle = layer.register_forward_hook(lambda _, __, output: caught.append(output))
+    classifier.module(inputs)
+    handle.remove()
+    side, rows = inputs.shape[2], caught[0].shape[2]
+    middle = []
+    for row in (0, rows - 1):
+        seen = torch.autograd.grad(caught[0][:, :, row, row].sum(), inputs, retain_graph=True)[0].abs().sum((0, 1, 3))
+        places = torch.nonzero(seen)[:, 0]
+        middle.append(float(places.min() + places.max() + 1) / 2 / side)
+    assert middle == pytest.approx([0.23, 0.70], abs=0.03)
+    assert "23 % to 70 %" in classifier.provenance["caveat"]
