@@ -286,3 +286,34 @@ def test_the_verdict_names_the_better_of_the_two_blobs(heat_of, box_of, toy_mask
         assert f"centre blob {max(both[name]):.2f}".replace("0.", ".", 1) in str(cell.verdict.item())
     assert any(own < equal - 0.01 for own, equal in both.values())
     assert any(own > equal + 0.01 for own, equal in both.values())
+
+
+def test_edges_are_those_of_the_faces_that_an_explainer_ran_on(toy_masks, box_of):
+    values = np.zeros((1, 3, 4, 6, 6), np.float32)
+    values[0, :2] = box_of(0, 0, 6, 2)
+    values[0, 2, :2], values[0, 2, 2:] = box_of(0, 0, 6, 3), 3 * box_of(4, 3, 2, 3)
+    status = np.full((1, 3, 4), "ok", dtype="<U12")
+    status[0, 1, 2:], values[0, 1, 2:] = "not computed", np.nan  # LIME on the first two faces only
+    maps = xr.DataArray(
+        values,
+        {"model": ["net"], "explainer": ["cam", "lime", "edge_map"], "image": list("abcd")},
+        ("model", "explainer", "image", "y", "x"),
+    ).assign_coords(
+        status=(("model", "explainer", "image"), status),
+        role=("explainer", ["method", "method", "control"]),
+        predicted=(("model", "image"), [["fear"] * 4]),
+    )
+    table = evaluate(maps, toy_masks, intervals=False)
+    assert list(table["explainer"].values) == ["cam", "lime"]
+    assert float(at(table, explainer="lime").edge_map_iou) == 1
+    assert float(at(table).edge_map_iou) == float(at(evaluate(maps.isel(explainer=[0, 2]), toy_masks)).edge_map_iou) < 1
+
+
+def test_the_name_of_a_mask_set_is_no_mask_set():
+    maps = xr.DataArray(
+        np.eye(4, dtype=np.float32)[None, None],
+        dims=("model", "expression", "y", "x"),
+        coords={"model": ["a"], "expression": ["fear"]},
+    )
+    with pytest.raises(UsageError, match="masks are a MaskSet, not str; make it with load_masks"):
+        evaluate(maps, "friesen-ekman")

@@ -14,13 +14,14 @@ from workbench.errors import FrameMismatchError, UsageError, WorkbenchError
 from workbench.heatmaps import check, global_heatmaps
 from workbench.heatmaps.aggregate import groups, usable
 from workbench.heatmaps.arithmetic import share
+from workbench.heatmaps.checks import NO_DATA, roles
 from workbench.heatmaps.resampling import describe, draw_weights, units_of
 from workbench.masks import MaskSet
 from workbench.scores.cell import Ground
 from workbench.scores.intervals import DRAWS, intervals_of
 from workbench.scores.registry import SCORES
-from workbench.scores.table import NO_REPLICATES, Table
-from workbench.vocabulary import IMAGE, X, Y
+from workbench.scores.table import EDGES, NO_REPLICATES, Table
+from workbench.vocabulary import EXPLAINER, IMAGE, MODEL, X, Y
 
 DEFAULT_SCORES: Final = ("iou", "precision", "recall", "f1", "correlation")
 CAUTION: Final = (
@@ -55,8 +56,8 @@ def evaluate(
     Dataset over (model, explainer, expression), and the masks' own dimension where that is not `expression`. For each
     score s (IoU always): `s`; `chance_s` at equal areas; `other_masks_s`, mean over the other masks; `centre_s`, of a
     centred Gaussian at its own Otsu threshold, and `centre_s_equal_area`; `random_weights_s` and `edge_map_s`, of maps
-    whose role is `control`; `low_s`, `high_s`, 95 % bootstrap interval over subjects (images where
-    unknown), see `intervals.ends`. Further `chance_iou_face`, `rank_of_own_mask` by IoU (1 + masks strictly higher),
+    whose role is `control` (edges: of the same faces); `low_s`, `high_s`, 95 % bootstrap interval over subjects (images
+    where unknown; `intervals.ends`). Further `chance_iou_face`, `rank_of_own_mask` by IoU (1 + masks strictly higher),
     `iou_with_<mask>` for every mask of a set of expressions (`scores.all_masks(table)` stacks them), `area` (foreground
     as a share of the domain), `covered`, `n`, `n_subjects` (NaN unknown), `reason` (why a cell is NaN, else ""),
     `verdict`. `attrs["reasons"]` is JSON {variable: why it is NaN throughout}. `.to_dataframe()` has one row a cell.
@@ -64,6 +65,8 @@ def evaluate(
     Raises FrameMismatchError where maps and masks differ in frame or grid, UnknownNameError for an unknown score.
     """
     maps = check(maps)
+    if not isinstance(masks, MaskSet):
+        raise UsageError(f"masks are a MaskSet, not {type(masks).__name__}; make it with load_masks(…)")
     wanted = list(dict.fromkeys(("iou", *scores)))
     chosen = {name: SCORES[name].value for name in wanted}
     rule = "otsu" if share(threshold) is None else float(threshold)
@@ -76,6 +79,8 @@ def evaluate(
     ground = Ground(np.asarray(masks.maps.values) >= 0.5, counted, cut, face, rule, chosen)
     single = IMAGE in maps.dims
     heat = global_heatmaps(maps, by, normalise, domain=ground.cut) if single else maps
+    if single:
+        heat = _with_matched_edges(heat, maps, by, normalise, ground.cut)
     table = Table(heat, masks, ground)
     if single and intervals:
         _add_intervals(table, maps, by, normalise, draws, seed)
@@ -94,6 +99,26 @@ def evaluate(
             "caution": CAUTION + (OWN_FIRST if table.by_expression else "") + UNCORRECTED,
         },
     )
+
+
+def _with_matched_edges(
+    heat: xr.DataArray, maps: xr.DataArray, by: str | None, normalise: str, domain: npt.NDArray[np.bool_]
+) -> xr.DataArray:
+    """Global maps and, for each explainer that ran on fewer faces than the edge map, the edges of those faces alone."""
+    names = [str(x) for x in maps[EXPLAINER].values]
+    if EDGES not in names or "status" not in maps.coords:
+        return heat
+    ran = (maps["status"].transpose(EXPLAINER, MODEL, IMAGE).values != NO_DATA).any(axis=1)
+    edges = ran[names.index(EDGES)]
+    parts = [heat]
+    for x, role in enumerate(roles(maps)):
+        same = ran[x] & edges
+        if role == "control" or not same.any() or (same == edges).all():
+            continue
+        only = maps.sel({EXPLAINER: [EDGES]}).isel({IMAGE: np.flatnonzero(same)})
+        part = global_heatmaps(only, by, normalise, domain=domain)
+        parts.append(part.assign_coords({EXPLAINER: [f"{EDGES}@{names[x]}"]}))
+    return xr.concat(parts, EXPLAINER, coords="different", compat="equals") if len(parts) > 1 else heat
 
 
 def _same_frame(maps: xr.DataArray, masks: MaskSet) -> None:

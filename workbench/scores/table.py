@@ -21,9 +21,12 @@ MASK: Final = "mask"
 WITH: Final = "iou_with_"  # one variable a mask, so that a table keeps one row a cell
 NO_REPLICATES: Final = "no per-image maps"
 CELL: Final = (MODEL, EXPLAINER, EXPRESSION)
-CONTROLS: Final[dict[str, Callable[[str], str]]] = {  # column → the explainer whose maps are the control of another's
-    "random_weights": lambda explainer: f"{explainer}@random_weights",
-    "edge_map": lambda explainer: "edge_map",
+EDGES: Final = "edge_map"
+CONTROLS: Final[
+    dict[str, Callable[[str], tuple[str, ...]]]
+] = {  # column → whose maps are another's control, best first
+    "random_weights": lambda explainer: (f"{explainer}@random_weights",),
+    EDGES: lambda explainer: (f"{EDGES}@{explainer}", EDGES),
 }
 
 Key = tuple[int, int, int]  # model, explainer (controls counted), expression
@@ -119,12 +122,12 @@ class Table:
         rows = [value(self.cells[m, self.methods[x], e]) for m, x, e in np.ndindex(self.shape)]
         return np.array(rows).reshape(*self.shape, *np.shape(rows[0]))
 
-    def _control(self, partner_of: Callable[[str], str], score: str) -> Column | None:
+    def _control(self, partners_of: Callable[[str], tuple[str, ...]], score: str) -> Column | None:
         """A score of the control maps that belong to each explainer, None where there are none at all."""
         partner = {
-            x: self.all_explainers.index(p)
+            x: self.all_explainers.index(found[0])
             for x in self.methods
-            if (p := partner_of(self.all_explainers[x])) in self.all_explainers
+            if (found := [p for p in partners_of(self.all_explainers[x]) if p in self.all_explainers])
         }
         if not partner:
             return None
@@ -144,12 +147,12 @@ class Table:
             f"low_{s}": self._fill(lambda at, k: self._end(at, k, s, 0)),
             f"high_{s}": self._fill(lambda at, k: self._end(at, k, s, 1)),
         }
-        for control, partner_of in CONTROLS.items():
-            found = self._control(partner_of, s)
+        for control, partners_of in CONTROLS.items():
+            found = self._control(partners_of, s)
             data[f"{control}_{s}"] = found or self._fill(lambda at, k: np.nan)
             if found is None:
                 reasons[f"{control}_{s}"] = (
-                    f"no maps of role 'control' named {partner_of('<explainer>')!r}; "
+                    f"no maps of role 'control' named {partners_of('<explainer>')[-1]!r}; "
                     f"explain(…, controls=({control!r},)) makes them"
                 )
         return data
