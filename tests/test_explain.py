@@ -187,6 +187,24 @@ def test_labelled(two, faces):
     assert maps.attrs["target"] == "labelled"
 
 
+def test_what_is_no_network_and_no_face_set_is_named(two, faces):
+    for network in ("fer-mini-xception", two[0].module, ["one"]):
+        with pytest.raises(UsageError, match=r"a network is a Classifier, not .*load_classifier"):
+            explain(network, faces, "saliency")
+    with pytest.raises(UsageError, match="faces are a FaceSet, not str; make it with load_faces"):
+        explain(two, "photos", "saliency")
+    assert explain(iter(two), faces[:1], "saliency", progress=False)["model"].values.tolist() == ["one", "two"]
+
+
+def test_a_network_without_a_grid_says_what_else_there_is(faces):
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 2)).eval()
+    flat = Classifier("flat", module, {"expression": Head(("anger", "fear"))}, Preprocessing((8, 8), 1), "")
+    maps = explain(flat, faces[:1], ["grad_cam", "saliency"], progress=False)
+    (failure,) = json.loads(maps.attrs["failures"])
+    assert failure["explainer"] == "grad_cam"
+    assert "no layer with a grid that a CAM could look at" in failure["reason"]
+
+
 def test_labelled_without_any_label_is_refused(two, faces):
     bare = FaceSet(faces.images, faces.landmarks, faces.table.assign(label=""))
     with pytest.raises(UsageError, match="needs labels, and no face has one"):
@@ -285,6 +303,9 @@ def test_the_fingerprint_knows_weights_structure_and_preprocessing(two):
         ({"target": "predict"}, UsageError, "target 'predict' is not understood"),
         ({"target": "expression:"}, UsageError, "say predicted, labelled or expression:<name>"),
         ({"target": "expression:hapiness"}, UnknownNameError, "did you mean happiness"),
+        ({"target": None}, UsageError, "target None is not understood"),
+        ({"limit": 3}, UsageError, "limit is a mapping"),
+        ({"explainers": 3}, UsageError, "explainers are given by name"),
         ({"seed": 2**70}, UsageError, "the seed must be a whole number"),
         ({"seed": -1}, UsageError, "the seed must be a whole number"),
         ({"limit": {"lime": -1}}, UsageError, "limit -1 of 'lime'"),

@@ -135,3 +135,18 @@ def test_slips_in_the_plan_are_refused_before_a_network_is_loaded(tmp_path, monk
     file.write_text(GOOD.replace("[explain]", f"[explain]\n{change}"))
     with pytest.raises(UsageError, match=message):
         run_study(load_study(file))
+
+
+def test_masks_of_another_frame_are_refused_before_a_network_is_loaded(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from workbench.errors import FrameMismatchError
+    from workbench.study import run_study
+
+    monkeypatch.setattr("workbench.classifiers.load_classifier", lambda *a, **k: pytest.fail("work was begun"))
+    (tmp_path / "mine").mkdir()
+    Image.fromarray(np.tri(275, 224, dtype=np.uint8) * 255).save(tmp_path / "mine" / "fear_gt.png")
+    file = tmp_path / "study.toml"
+    file.write_text(GOOD.replace('"friesen-ekman"', '"mine"'))
+    with pytest.raises(FrameMismatchError, match="write frame = 'published' in \\[explain\\]"):
+        run_study(load_study(file))

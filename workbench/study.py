@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.errors import UsageError
+from workbench.errors import FrameMismatchError, UsageError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -182,6 +182,12 @@ def run_study(
         load_masks(_near(study, row["name"]), frame=study.frame, **{k: v for k, v in row.items() if k != "name"})
         for row in study.masks
     )
+    for one in masks:
+        if one.frame != study.frame:
+            raise FrameMismatchError(
+                f"{study.file}: the masks {one.name!r} are in frame {one.frame!r} and the maps would be in "
+                f"{study.frame!r}; write frame = {one.frame!r} in [explain], or give masks in {study.frame!r}"
+            )
     classifiers = tuple(load_classifier(**_with_paths(study, row)) for row in study.classifiers)
     faces = _load_faces(study, progress)
     maps = explain(

@@ -288,3 +288,9 @@ def test_nothing_heavy_is_imported_by_the_door() -> None:
 
     code = "import sys, workbench.classifiers; print(sorted({'torch', 'timm', 'h5py'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("labels", [3, ["anger", None]])
+def test_labels_that_are_no_names(labels: Any) -> None:
+    with pytest.raises(UsageError, match="labels must name every output"):
+        read_labels(labels)

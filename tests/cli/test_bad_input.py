@@ -54,6 +54,9 @@ def test_an_out_folder_that_cannot_be_is_refused_before_any_work(verb, out, tmp_
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "name a folder" in err
+    if verb == ["report"] and out:
+        assert main([*verb, "--out", "free", "--store", out]) == 2
+        assert capsys.readouterr().err.startswith(f"workbench report: --store {out}: ")
 
 
 def test_an_out_folder_without_the_right_to_write(tmp_path, monkeypatch):
@@ -162,3 +165,20 @@ def test_warnings_of_libraries_do_not_reach_the_user(monkeypatch, capsys, recwar
     assert not recwarn.list
     assert main(["--debug", "list", "scores"]) == 0
     assert [str(warning.message) for warning in recwarn.list] == ["glyph missing"]
+
+
+def test_being_terminated_is_an_interrupt_and_the_old_handler_comes_back(monkeypatch, capsys):
+    import os
+    import signal
+    import time
+
+    def killed(args):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+        return 0
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("workbench.cli.listing.run", killed)
+    assert main(["list", "scores"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before

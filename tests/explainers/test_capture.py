@@ -159,7 +159,7 @@ class Twice(nn.Module):
         ("fc", r"gives \(2, 3\), not \(images, channels, height, width\)"),
         ("pool", r"gives \(2, 1, 1, 1\)"),
         ("convv", "has no layer 'convv'; its last convolutions: conv, unused"),
-        ("", "has no layer ''"),
+        ("", "has no layer with a grid"),
     ],
 )
 def test_a_layer_that_cannot_be_read_is_refused_by_name(toy, layer, words):

@@ -129,7 +129,10 @@ def test_an_interrupt_leaves_nothing_behind_and_keeps_what_was_done(networks, cr
     assert all(p.requires_grad for p in module.parameters())
 
 
-def test_progress_goes_to_standard_error_only_if_wanted(networks, crops, capsys):
+def test_progress_goes_to_a_terminal_on_standard_error_only_if_wanted(networks, crops, capsys, monkeypatch):
+    run(networks["plain"], crops, "grad_cam", [0] * 4, progress=True)
+    assert capsys.readouterr() == ("", "")  # a file or a pipe gets no bars
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     run(networks["plain"], crops, "grad_cam", [0] * 4, progress=False)
     assert capsys.readouterr() == ("", "")
     run(networks["plain"], crops, "grad_cam", [0] * 4, progress=True)

@@ -55,7 +55,15 @@ def test_landmarks_lie_in_the_margin(tmp_path):
     np.testing.assert_allclose(faces.landmarks[0], UNIT * 0.8 + 0.1, atol=1e-6)
 
 
-@pytest.mark.parametrize(("options", "message"), [({"size": 4}, "at least 16"), ({"margin": 9}, "margin")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 4}, "at least 16"),
+        ({"size": 10**6}, "at most 4096"),
+        ({"size": "256"}, "whole number"),
+        ({"margin": 9}, "margin"),
+    ],
+)
 def test_senseless_options(tmp_path, options, message):
     with pytest.raises(UsageError, match=message):
         load(save(tmp_path / "a.png"), **options)

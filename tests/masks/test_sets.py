@@ -175,3 +175,8 @@ def test_repr_is_short_and_without_addresses(units):
     assert repr(units).startswith("MaskSet 'facs-au': au on mediapipe478 (256 × 224); area AU1 ")
     assert "0x" not in repr(units)
     assert "<td>AU43</td>" in units._repr_html_()
+
+
+def test_masks_are_given_by_name_or_folder():
+    with pytest.raises(UsageError, match="by name or folder, not as NoneType; known: facs-au, friesen-ekman"):
+        load_masks(None)

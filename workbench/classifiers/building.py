@@ -33,7 +33,9 @@ def read_labels(labels: Labels) -> tuple[str, ...]:
                 + ", ".join(str(column) for column, _ in pairs)
             )
         labels = [str(name) for _, name in sorted(pairs)]
-    names = [str(label).strip() for label in labels]
+    if not isinstance(labels, Iterable):
+        raise UsageError(f"labels must name every output of the network, in order; {labels!r} was given")
+    names = ["" if label is None else str(label).strip() for label in labels]
     if not names or not all(names):
         raise UsageError("labels must name every output of the network, in order; an empty name was given")
     return tuple(vocabulary.expression(name) if vocabulary.is_expression(name) else name for name in names)

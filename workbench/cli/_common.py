@@ -53,21 +53,23 @@ def say(*lines: str) -> None:
         print(line, file=sys.stderr)
 
 
-def out_folder(text: str | os.PathLike[str]) -> Path:
-    """The folder named by `--out`, looked at before any work; it is not made yet.
+def out_folder(text: str | os.PathLike[str], option: str = "--out") -> Path:
+    """The folder named by `option`, looked at before any work; it is not made yet.
 
     Raises UsageError for an empty name or a file in its place, WorkbenchError where it could not be written.
     """
     if not str(text).strip():
-        raise UsageError("--out is empty; name a folder")
+        raise UsageError(f"{option} is empty; name a folder")
     folder = Path(text).expanduser()
     here = folder.absolute()
     while not here.exists() and here != here.parent:
         here = here.parent
     if not here.is_dir():
-        raise UsageError(f"--out {folder}: {here} is a file; name a folder")
+        raise UsageError(f"{option} {folder}: {here} is a file; name a folder")
     if not os.access(here, os.W_OK | os.X_OK):
-        raise WorkbenchError(f"--out {folder} cannot be written (no right to write in {here}); choose another folder")
+        raise WorkbenchError(
+            f"{option} {folder} cannot be written (no right to write in {here}); choose another folder"
+        )
     return folder
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from workbench.cli import cluster, explain, faces, fetch, listing, report, score
@@ -64,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = next(verb.run for verb in VERBS if args.verb == verb.NAME)
     who = f"workbench {args.verb}"
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _terminable():
             if not args.debug:  # what libraries warn of is for developers; what a user must know is said by name
                 warnings.simplefilter("ignore")
             status = run(args)
@@ -84,6 +87,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _failed(f"{who}: {_line(error)}", 1, wants_json)
     return status
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Within, being terminated (`kill`, `timeout`) cleans up as Ctrl-C does."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _line(error: Exception) -> str:

@@ -26,7 +26,8 @@ def run(args: argparse.Namespace) -> int:
 
     study = load_study(args.study)
     out = out_folder(args.out if args.out is not None else f"reports/{study.name}")
-    result = run_study(study, store=args.store, fresh=args.fresh)
+    store = None if args.store is None else out_folder(args.store, "--store")
+    result = run_study(study, store=store, fresh=args.fresh)
     page = report(
         result.maps,
         result.masks,

@@ -6,19 +6,17 @@ own resolution), `to_canonical` (warp) and `assemble` (name and stack).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from workbench.canonical import load_frame
+from workbench.classifiers.classifier import Classifier
 from workbench.errors import UsageError
 from workbench.explain.assembly import assemble, named, to_canonical
 from workbench.explain.native import Options, Store, explain_native, fingerprint, planned
 from workbench.explain.targets import Prediction, predict, wanted_classes
-
-if TYPE_CHECKING:
-    from workbench.classifiers.classifier import Classifier
-    from workbench.faces.faceset import FaceSet
+from workbench.faces.faceset import FaceSet
 
 __all__ = [
     "Prediction",
@@ -61,7 +59,9 @@ def explain(
     Raises UnknownNameError for an unknown explainer, option, control or frame, and UsageError for a wrong target,
     before any work.
     """
-    networks = list(classifiers) if isinstance(classifiers, Sequence) else [classifiers]
+    networks = _networks(classifiers)
+    if not isinstance(faces, FaceSet):
+        raise UsageError(f"faces are a FaceSet, not {type(faces).__name__}; make it with load_faces(…)")
     names = [network.name for network in networks]
     if len(set(names)) != len(names) or not names:
         raise UsageError(f"classifiers named {', '.join(names) or '(none)'}; give at least one, each with its own name")
@@ -92,3 +92,16 @@ def explain(
     if frame == "native":
         return {(model, name): named(maps, faces) for model, found in native.items() for name, maps in found.items()}
     return assemble(native, predictions, faces, frame=frame, target=target, seed=seed)
+
+
+def _networks(given: Any) -> list[Classifier]:
+    several = (
+        isinstance(given, Iterable) and not isinstance(given, str | Classifier | type) and not hasattr(given, "forward")
+    )
+    networks = list(given) if several else [given]
+    for network in networks:
+        if not isinstance(network, Classifier):
+            raise UsageError(
+                f"a network is a Classifier, not {type(network).__name__}; make it with load_classifier(…)"
+            )
+    return networks

@@ -158,6 +158,10 @@ def planned(
     methods = [name for name in plan if EXPLAINERS[name].value.role == "method"]
     plan += [name for name in dict.fromkeys(controls) if name != RANDOM_WEIGHTS and name not in plan]
     plan += [name + AGAIN for name in methods] if RANDOM_WEIGHTS in controls else []
+    if limit is not None and not isinstance(limit, Mapping):
+        raise UsageError(
+            f"limit is a mapping from explainer to a number of faces, such as {{'lime': 8}}, not {limit!r}"
+        )
     for name, count in (limit or {}).items():
         EXPLAINERS[name.removesuffix(AGAIN)]
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:

@@ -58,6 +58,8 @@ def predict(classifier: Classifier, faces: FaceSet, target: str = "predicted") -
 
 def wanted_classes(target: str, faces: FaceSet) -> list[str] | None:
     """The class that `target` asks for on each face ("" = none known), or None for the network's own choice."""
+    if not isinstance(target, str):
+        raise UsageError(f"target {target!r} is not understood; say predicted, labelled or expression:<name>")
     if target == "predicted":
         return None
     if target == "labelled":

@@ -115,6 +115,11 @@ def reading(module: torch.nn.Module, layer: str, owner: str) -> Iterator[Reading
         target = None
     if target is None:
         known = ", ".join([name for name, part in module.named_modules() if isinstance(part, torch.nn.Conv2d)][-4:])
+        if not layer:
+            raise LayerError(
+                f"{owner!r} has no layer with a grid that a CAM could look at; state layer=, or take explainers of the "
+                "gradient or perturbation family"
+            )
         raise LayerError(f"{owner!r} has no layer {layer!r}; its last convolutions: {known or 'none'}")
     handle = target.register_forward_hook(hook)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -31,6 +31,8 @@ def chosen(names: str | Sequence[str], options: Options | None = None) -> dict[s
     Raises UnknownNameError for an explainer or an option that does not exist, UsageError for a value of the wrong
     kind.
     """
+    if not isinstance(names, str) and not isinstance(names, Iterable):
+        raise UsageError(f"explainers are given by name, not as {names!r}; see `workbench list explainers`")
     for name in options or {}:
         EXPLAINERS[name]
     result = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,8 @@ def gather(
     """
     from tqdm import tqdm
 
+    if isinstance(size, bool) or not isinstance(size, Integral):
+        raise UsageError(f"the crop's side is a whole number of pixels, not {size!r}")
     if size < 16:
         raise UsageError(f"the crop's side must be at least 16 pixels, got {size}")
     if size > LARGEST_CROP:

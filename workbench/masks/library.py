@@ -53,6 +53,11 @@ def load_masks(name_or_dir: str | os.PathLike[str], frame: str = MEDIAPIPE, code
     """
     if frame not in FRAMES:
         raise UnknownNameError("frame", frame, FRAMES)
+    if not isinstance(name_or_dir, str | os.PathLike):
+        raise UsageError(
+            f"masks are given by name or folder, not as {type(name_or_dir).__name__}; known: "
+            + ", ".join(MASKS.names())
+        )
     path = Path(name_or_dir)
     if str(name_or_dir) in MASKS:
         masks = draw(MASKS[str(name_or_dir)].value, frame)
