@@ -59,7 +59,7 @@ def overlay_grid(
     doubtful = {e for m, e in unrecognised if m == models[row_of]} if "predicted" in maps.coords else set()
     first = 1 if faces is not None else 0
     height = tile if faces is not None else tile * size[0] / size[1]
-    sheet = Sheet(len(names), len(chosen) + first, (tile, height), left=150, under=0, gap=6, top=38)
+    sheet = Sheet(len(names), len(chosen) + first, (tile, height), left=150, under=0, gap=6, top=44)
     for column, explainer in enumerate(chosen):
         sheet.column_name(column + first, theme.readable(explainer))
     if faces is not None:

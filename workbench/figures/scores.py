@@ -17,7 +17,7 @@ _NAMES: Final = {"iou": "IoU", "f1": "F1", "correlation": "Correlation", "precis
 _MARKS: Final[dict[str, dict[str, Any]]] = {
     "own": {"marker": "o", "markersize": 7, "color": theme.OWN, "markeredgecolor": "none", "zorder": 5},
     "chance": {"marker": "|", "markersize": 13, "color": theme.INK, "markeredgewidth": 2, "zorder": 3},
-    "other": {"marker": "x", "markersize": 6, "color": theme.OTHER, "markeredgewidth": 1.8, "zorder": 4},
+    "other": {"marker": "x", "markersize": 6, "color": theme.OTHER, "markeredgewidth": 1.8, "zorder": 6},
     "blob": {
         "marker": "o",
         "markersize": 8,

@@ -145,9 +145,16 @@ def _write_tables(tables: Mapping[str, xr.Dataset], path: Path) -> None:
 
 
 def _write_maps(maps: xr.DataArray, heat: xr.DataArray, folder: Path) -> None:
-    from workbench.heatmaps import save
+    from workbench.heatmaps import grey, save
 
-    save(_rounded(heat, 14), folder / "heatmaps.nc")
+    rounded = _rounded(heat, 14)
+    domain = heat["domain"].values.astype(bool) if "domain" in heat.coords else None
+    size = heat.shape[-2:]
+    for part, exact in zip(rounded.values.reshape(-1, *size), heat.values.reshape(-1, *size), strict=True):
+        if np.isfinite(exact).any():  # no grey value may change: the scores rest on them
+            np.copyto(part, exact, where=grey(part, domain) != grey(exact, domain))
+    rounded.attrs["precision"] += "; the 8-bit grey values that scores rest on are those of the exact map"
+    save(rounded, folder / "heatmaps.nc")
     if "image" not in maps.dims:
         return
     if "role" in maps.coords and (maps["role"] != "control").any():

@@ -81,7 +81,11 @@ def files(s: Sources) -> list[tuple[str, str]]:
     out.append(("heatmaps.nc", "global heatmaps, controls included: what the scores rest on (NetCDF)"))
     if s.per_image:
         out += [
-            ("maps.nc", "every face's maps on the canonical face, without the controls (NetCDF)"),
+            (
+                "maps.nc",
+                "every face's maps on the canonical face, without the controls, rounded: scores made "
+                "from them may differ in the third decimal (NetCDF)",
+            ),
             ("predictions.csv", "every class probability of every network for every face"),
         ]
     return out
