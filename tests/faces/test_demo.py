@@ -26,7 +26,15 @@ def test_twenty_six_of_twenty_seven_pictures_have_a_face(faces):
     assert len(faces) == 26
     assert [(f.name, f.stage) for f in faces.failures] == [("collage-r0c3", "detect")]
     assert faces.images.shape == (26, 256, 256, 3)
-    assert faces.names[-2:] == ["astronaut", "navy-portrait"]
+
+
+def test_the_first_faces_show_every_label_in_turn(faces):
+    labels = faces.table["label"].tolist()
+    assert labels[:5] == ["happiness", "neutral", "anger", "sadness", "surprise"]
+    assert labels[5:8] == ["happiness", "anger", "neutral"]
+    assert all(labels[:12])
+    assert not any(labels[12:])
+    assert faces.names[0] == "astronaut"
 
 
 def test_labels_and_subjects(faces):

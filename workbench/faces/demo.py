@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,16 @@ def _navy_item() -> Item:
     return Item.of_file("navy-portrait", path, subject="navy-officer", source="navy-portrait")
 
 
+def _each_expression_in_turn(items: list[Item]) -> list[Item]:
+    """The same items: labelled ones first, the first of every label, then the second of every label, and so on."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for item in items:
+        turns.append((not item.label, seen[item.label] if item.label else 0))
+        seen[item.label] += 1
+    return [items[i] for i in sorted(range(len(items)), key=turns.__getitem__)]
+
+
 def demo_faces(
     size: int = 256,
     *,
@@ -81,7 +92,8 @@ def demo_faces(
 
     size: side of the crops in pixels. collage=False leaves the collage away (what may be shown in public).
     Sources: the asset `collage`, scikit-image's `astronaut`, matplotlib's `grace_hopper.jpg`; their credits,
-    licences and caveats are in `attrs["sources"]` (JSON). Labels were given by eye. Raises AssetError where a file
+    licences and caveats are in `attrs["sources"]` (JSON). Labels were given by eye; labelled faces come first, one of
+    each expression in turn, so that the first n show as many expressions as can be. Raises AssetError where a file
     cannot be had.
     """
     sources = {
@@ -100,11 +112,11 @@ def demo_faces(
     notes = ["labels of the demo faces were given by eye"]
     if collage:
         asset = assets.ASSETS["collage"].value
-        items = _collage_items() + items
+        items += _collage_items()
         sources = {"collage": {"credit": asset.citation, "licence": asset.licence, "caveat": asset.caveat}} | sources
         notes.append(_AMBIGUOUS)
     return gather(
-        items,
+        _each_expression_in_turn(items),
         origin="the demo faces",
         size=size,
         margin=1.15,
