@@ -171,21 +171,35 @@ def test_numbers_survive_in_netcdf(page: Path, given: dict) -> None:
     np.testing.assert_allclose(kept["iou"].values, given["analysis"].tables["drawn"]["iou"].values)
     kept.close()
     maps = load(page.with_name("maps.nc"))
-    assert maps["explainer"].values.tolist() == ["grad_cam", "lime"]  # no control
-    assert "heatmaps.nc" in maps.attrs["controls"]
-    whole = given["maps"].sel(explainer=["grad_cam", "lime"]).values
+    assert maps["explainer"].values.tolist() == ["grad_cam", "lime", "edge_map"]
+    whole = given["maps"].values
     top = np.nan_to_num(np.abs(whole)).max(axis=(-1, -2), keepdims=True)
     np.testing.assert_array_equal(np.isnan(maps.values), np.isnan(whole))
     assert (np.abs(np.nan_to_num(maps.values - whole)) <= top / 1024).all()
     assert (maps.values != whole).any()
     heat = load(page.with_name("heatmaps.nc"))
     assert heat["explainer"].values.tolist() == ["grad_cam", "lime", "edge_map"]
-    np.testing.assert_allclose(heat.values, given["analysis"].heat.values, rtol=0, atol=2.0**-15)
-    assert "16,384th" in heat.attrs["precision"]
+    np.testing.assert_allclose(heat.values, given["analysis"].heat.values, rtol=0, atol=2.0**-14)
+    assert "8,192th" in heat.attrs["precision"]
     exact = given["analysis"].heat.values
     for kept_map, exact_map in zip(heat.values.reshape(-1, 256, 224), exact.reshape(-1, 256, 224), strict=True):
         if np.isfinite(exact_map).any():
             np.testing.assert_array_equal(grey(kept_map), grey(exact_map))
+
+
+def test_maps_of_random_weights_are_kept_as_global_heatmaps_only(given: dict, tmp_path: Path) -> None:
+    from workbench.heatmaps import load
+
+    names = ["grad_cam", "lime", "grad_cam@random_weights"]
+    analysis = Analysis(given["analysis"].heat.assign_coords(explainer=names), given["analysis"].tables)
+    changed = {**given, "maps": given["maps"].assign_coords(explainer=names), "analysis": analysis}
+    made = report(**changed, out=tmp_path / "r", overlays=0)
+    maps = load(made.with_name("maps.nc"))
+    assert maps["explainer"].values.tolist() == names[:2]
+    assert "heatmaps.nc" in maps.attrs["random_weights"]
+    assert load(made.with_name("heatmaps.nc"))["explainer"].values.tolist() == names
+    text = plain_text(made)
+    assert "random weights (control) Grad-CAM of the same networks with weights drawn anew" in text
 
 
 def test_predictions_csv_has_every_face_network_and_class(page: Path, given: dict) -> None:

@@ -17,6 +17,7 @@ from workbench.heatmaps.predictions import class_probabilities, prediction_table
 from workbench.masks import MaskSet
 from workbench.report.analysis import Analysis, analyse
 from workbench.report.content import content
+from workbench.report.describe import RANDOM
 from workbench.report.folder import PAGE, all_or_nothing
 from workbench.report.manifest import manifest, plain, versions
 from workbench.report.recognition import recognition
@@ -54,7 +55,7 @@ def report(
     `caveat`. `analysis` replaces the computation by results that exist already.
 
     Beside the page: `manifest.json`, `scores.csv`, `scores.nc` (a group for each mask set), `heatmaps.nc` (global
-    heatmaps, controls included: what the scores rest on), `maps.nc` (per image, without the controls),
+    heatmaps, controls included: what the scores rest on), `maps.nc` (per image, without those of random weights),
     `predictions.csv`. Files are written whole or not at all; what else lies in `out` is left alone.
     Raises UsageError for maps or masks that cannot be reported.
     """
@@ -147,7 +148,7 @@ def _write_tables(tables: Mapping[str, xr.Dataset], path: Path) -> None:
 def _write_maps(maps: xr.DataArray, heat: xr.DataArray, folder: Path) -> None:
     from workbench.heatmaps import grey, save
 
-    rounded = _rounded(heat, 14)
+    rounded = _rounded(heat, 13)
     domain = heat["domain"].values.astype(bool) if "domain" in heat.coords else None
     size = heat.shape[-2:]
     for part, exact in zip(rounded.values.reshape(-1, *size), heat.values.reshape(-1, *size), strict=True):
@@ -157,9 +158,10 @@ def _write_maps(maps: xr.DataArray, heat: xr.DataArray, folder: Path) -> None:
     save(rounded, folder / "heatmaps.nc")
     if "image" not in maps.dims:
         return
-    if "role" in maps.coords and (maps["role"] != "control").any():
-        maps = maps.isel(explainer=np.flatnonzero(maps["role"].values.astype(str) != "control"))
-        maps = maps.assign_attrs(controls="left out per image; their global heatmaps are in heatmaps.nc")
+    kept = [place for place, name in enumerate(maps["explainer"].values.astype(str)) if RANDOM not in name]
+    if 0 < len(kept) < maps.sizes["explainer"]:
+        maps = maps.isel(explainer=kept)
+        maps = maps.assign_attrs(random_weights="left out per image; their global heatmaps are in heatmaps.nc")
     save(_rounded(maps, 9), folder / "maps.nc")
 
 

@@ -83,8 +83,8 @@ def files(s: Sources) -> list[tuple[str, str]]:
         out += [
             (
                 "maps.nc",
-                "every face's maps on the canonical face, without the controls, rounded: scores made "
-                "from them may differ in the third decimal (NetCDF)",
+                "every face's maps on the canonical face, without those of random weights, rounded: "
+                "scores made from them may differ in the third decimal (NetCDF)",
             ),
             ("predictions.csv", "every class probability of every network for every face"),
         ]
