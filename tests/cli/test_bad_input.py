@@ -118,22 +118,33 @@ def test_pictures_without_labels_cannot_be_explained_as_labelled_and_a_batch_goe
     from skimage import data
 
     monkeypatch.chdir(tmp_path)
-    Image.fromarray(data.astronaut()).save("a.png")
+    Image.fromarray(data.astronaut()).save("ä 笑.png")
     Path("text.jpg").write_text("x")
     Image.new("RGB", (64, 64)).save("blue.png")
-    verb = ["explain", "a.png", "text.jpg", "blue.png", "--classifier", "fer-mini-xception", "--explainer", "grad_cam"]
+    verb = [
+        "explain",
+        "ä 笑.png",
+        "text.jpg",
+        "blue.png",
+        "--classifier",
+        "fer-mini-xception",
+        "--explainer",
+        "grad_cam",
+    ]
     assert main([*verb, "--target", "labelled", "--out", "o"]) == 2
     assert "needs labels" in capsys.readouterr().err
     assert not Path("o").exists()
     assert main([*verb, "--out", "o", "--json"]) == 1
     out, err = capsys.readouterr()
     document = json.loads(out)
-    assert [row["image"] for row in document["predictions"]] == ["a.png"]
+    assert [row["image"] for row in document["predictions"]] == ["ä 笑.png"]
     assert len(document["failures"]) == 2
     assert [line for line in err.splitlines() if line.startswith("failed: ")] == [
         f"failed: {entry}" for entry in document["failures"]
     ]
-    assert sorted(path.name for path in Path("o").iterdir()) == ["a.png", "maps.nc", "predictions.csv"]
+    assert sorted(path.name for path in Path("o").iterdir()) == ["maps.nc", "predictions.csv", "ä_笑.png"]
+    assert main(["score", "o/maps.nc", "--masks", "friesen-ekman", "--json"]) == 0
+    json.loads(capsys.readouterr().out)
     assert main(["faces", ".", "--out", "found"]) == 1  # text.jpg cannot be read
 
 

@@ -203,3 +203,19 @@ def test_the_published_maps(published):
     assert dict(heat.sizes) == {"model": 12, "explainer": 1, "expression": 6, "y": 275, "x": 224}
     assert (heat.status == "ok").all()
     assert heat.attrs["failures"] == "[]"
+
+
+def test_the_folder_of_a_report_is_read_by_its_global_heatmaps(tmp_path, four_faces):
+    save(four_faces, tmp_path / "maps.nc")
+    save(global_heatmaps(four_faces), tmp_path / "heatmaps.nc")
+    (tmp_path / "scores.nc").write_bytes(b"scores")
+    heat = load_folder(tmp_path)
+    assert reasons(heat) == {}
+    assert set(reasons(heat, "skipped")) == {"maps.nc", "scores.nc"}
+    np.testing.assert_array_equal(heat.values, global_heatmaps(four_faces).values)
+
+
+def test_maps_that_enter_no_expression_are_said_to_do_so(tmp_path, four_faces):
+    save(four_faces.assign_attrs(target="expression:disgust"), tmp_path / "maps.nc")
+    with pytest.raises(UsageError, match=r"maps\.nc: none of its maps enters an expression"):
+        load_folder(tmp_path)

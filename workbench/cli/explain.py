@@ -85,7 +85,8 @@ def _overlays(maps: xr.DataArray, faces: FaceSet, out: Path) -> list[str]:
 
     written = []
     for name in faces.names:
-        file = out / f"{re.sub(r'[^A-Za-z0-9._-]+', '_', Path(name).stem)}.png"
+        stem = re.sub(r"[^\w.-]+", "_", Path(name).stem)
+        file = out / f"{stem}.png"
         number = 1
         while file.name in written:
             number += 1

@@ -29,6 +29,10 @@ from workbench.vocabulary import (
 )
 
 READABLE: Final = (".png", ".npy", ".npz", ".nc")
+_REPORTED: Final = {  # files that a report writes beside its heatmaps.nc
+    "maps.nc": "the single maps behind heatmaps.nc; name the file itself to read it",
+    "scores.nc": "a report's scores",
+}
 _LARGEST: Final = 64_000_000  # pixels
 
 Cell = tuple[str, str, str]
@@ -169,6 +173,7 @@ def _take_netcdf(path: Path, found: _Found) -> None:
     except WorkbenchError as error:
         found.fail(path.name, str(error))
         return
+    before = len(found.maps)
     found.attrs.update({k: v for k, v in heat.attrs.items() if k not in ("failures", "skipped")})
     for x, (explainer, role) in enumerate(zip(heat[EXPLAINER].values, roles(heat), strict=True)):
         found.role[str(explainer)] = role
@@ -177,6 +182,9 @@ def _take_netcdf(path: Path, found: _Found) -> None:
                 values = np.asarray(heat.isel({MODEL: m, EXPLAINER: x, EXPRESSION: e}).values, dtype=np.float32)
                 if not np.isnan(values).all():
                     found.add((str(model), str(explainer), str(expression)), values, path.name)
+    if len(found.maps) == before:
+        reason = "none of its maps enters an expression (a map does if it explains the class that the network predicts)"
+        found.skipped.append({"file": path.name, "reason": reason})
 
 
 def load_folder(folder: str | Path, *, grid: tuple[int, int] | None = None) -> xr.DataArray:
@@ -199,7 +207,9 @@ def load_folder(folder: str | Path, *, grid: tuple[int, int] | None = None) -> x
         raise UsageError(f"there is no folder {folder}; give the one that holds the heatmaps")
     found = _Found()
     for path in files:
-        if path.suffix.lower() not in READABLE:
+        if path.name in _REPORTED and (home / "heatmaps.nc") in files:
+            found.skipped.append({"file": path.name, "reason": _REPORTED[path.name]})
+        elif path.suffix.lower() not in READABLE:
             found.skipped.append({"file": path.name, "reason": f"not a heatmap file ({', '.join(READABLE)})"})
         elif path.stem.lower().endswith(("_gt", "_mask")):
             found.skipped.append({"file": path.name, "reason": "named as a mask"})
