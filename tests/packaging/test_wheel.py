@@ -37,7 +37,7 @@ def test_data_ship_inside_the_wheel(wheel):
     for needed in (
         "workbench/py.typed",
         "workbench/assets.toml",
-        "workbench/demo.toml",
+        "workbench/study/demo.toml",
         "workbench/classifiers/zoo.toml",
         "workbench/_masks/friesen-ekman/maskset.toml",
         "workbench/_masks/codebooks.toml",

@@ -277,6 +277,24 @@ def test_without_faces_no_photograph_is_on_the_page(page: Path, faceless: Path, 
     assert "Photographs are left out" in plain_text(faceless)
 
 
+def test_without_photographs_no_edge_map_is_drawn_or_kept(page: Path, faceless: Path) -> None:
+    for made, kept in ((page, True), (faceless, False)):
+        for name in ("maps.nc", "heatmaps.nc"):
+            with xr.open_dataset(made.with_name(name), engine="h5netcdf") as stored:
+                assert ("edge_map" in stored["explainer"].values.astype(str)) is kept
+        assert ("edge maps, which would draw the faces, are left out" in plain_text(made)) is not kept
+    columns = pd.read_csv(faceless.with_name("scores.csv")).columns
+    assert "edge_map_iou" in columns
+
+
+def test_what_is_no_mask_set_or_face_set_is_refused_in_one_line(given: dict, tmp_path: Path) -> None:
+    for change in ({"masks": "friesen-ekman"}, {"faces": "photos/"}):
+        with pytest.raises(UsageError) as caught:
+            report(**{**given, **change}, out=tmp_path / "r")
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "r").exists()
+
+
 def test_a_page_without_faces_says_so(given: dict, tmp_path: Path) -> None:
     made = report(**{**given, "faces": None}, out=tmp_path / "r", overlays=1)
     assert "made without photographs" in plain_text(made)

@@ -254,7 +254,7 @@ def test_maps_of_single_images_are_aggregated_first(noisy_maps, toy_masks, tmp_p
     np.testing.assert_allclose(table.iou, again.iou)
     assert float(at(table).n) == 12
     assert json.loads(table.attrs["reasons"])["low_iou"] == "intervals=False"
-    assert str(at(table, "anger").reason.item()) == "no image enters this expression"
+    assert str(at(table, "anger").reason.item()) == "no image with a map enters this expression"
     assert save(noisy_maps, tmp_path / "maps.nc").exists()
 
 

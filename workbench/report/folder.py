@@ -22,13 +22,13 @@ def all_or_nothing(out: Path) -> Iterator[Path]:
     Raises UsageError where `out` is a file, WorkbenchError where it cannot be written.
     """
     if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file; name a folder for the report")
+        raise UsageError(f"{out} is a file; name a folder instead")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise WorkbenchError(f"the report cannot be written to {out} ({reason}); choose another folder") from None
+        raise WorkbenchError(f"nothing can be written to {out} ({reason}); choose another folder") from None
     existed = out.exists()
     try:
         yield temporary

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,11 @@ from workbench.report.tables import tidy
 
 if TYPE_CHECKING:
     from workbench.classifiers import Classifier
+
+EDGES = "edge_map"
+KEPT_BACK = (
+    "This page holds no photographs; edge maps, which would draw the faces, are left out: only their scores stand."
+)
 
 
 def report(
@@ -50,9 +56,10 @@ def report(
     `maps` are per-image maps (model, explainer, image, y, x), or global heatmaps (model, explainer, expression, y,
     x), which leave out predictions and overlays. `masks` is one mask set or several; the first with expressions is
     drawn as contours. With `faces`, photographs are embedded unless `embed_faces` is False; `overlays` is the
-    number of faces shown under their heatmaps. `classifiers` (or their descriptions) and `provenance` (one mapping
-    an asset: name, licence, citation, caveat, sha256 …) are printed and go into the manifest, as do `notes` and
-    `caveat`. `analysis` replaces the computation by results that exist already.
+    number of faces shown under their heatmaps. Without photographs the edge maps, which draw the faces, are left out
+    of page and files too; the scores of that control stay. `classifiers` (or their descriptions) and `provenance`
+    (one mapping an asset: name, licence, citation, caveat, sha256 …) are printed and go into the manifest, as do
+    `notes` and `caveat`. `analysis` replaces the computation by results that exist already.
 
     Beside the page: `manifest.json`, `scores.csv`, `scores.nc` (a group for each mask set), `heatmaps.nc` (global
     heatmaps, controls included: what the scores rest on), `maps.nc` (per image, without those of random weights),
@@ -61,10 +68,16 @@ def report(
     """
     sets = [masks] if isinstance(masks, MaskSet) else list(masks)
     _check(maps, sets)
+    if faces is not None and not isinstance(faces, FaceSet):
+        raise UsageError(f"faces is {type(faces).__name__}; give the face set that load_faces() made, or None")
     results = analysis if analysis is not None else analyse(maps, sets, threshold=threshold, seed=seed)
     described = [_described(c) for c in classifiers or ()]
     assets = [dict(plain(a)) for a in provenance or ()]
     contains_faces = faces is not None and embed_faces
+    kept_back: list[str] = []
+    if not contains_faces and EDGES in maps["explainer"].values:
+        maps, results = _without_edges(maps), replace(results, heat=_without_edges(results.heat))
+        kept_back.append(KEPT_BACK)
     name = title or "What the networks looked at"
     probabilities = class_probabilities(maps) if "image" in maps.dims else None
     answers = recognition(maps, probabilities) if "image" in maps.dims else []
@@ -79,7 +92,7 @@ def report(
         classifiers=described,
         assets=assets,
         title=name,
-        notes=[str(n) for n in (*notes, *results.notes)],
+        notes=[str(n) for n in (*notes, *results.notes, *kept_back)],
         caveat=caveat,
         threshold=threshold,
         overlays=overlays,
@@ -114,14 +127,19 @@ def report(
     return out / PAGE
 
 
+def _without_edges(maps: xr.DataArray) -> xr.DataArray:
+    """The same maps without edge maps, which are line drawings of the faces."""
+    return maps.isel(explainer=np.flatnonzero(maps["explainer"].values != EDGES))
+
+
 def _check(maps: xr.DataArray, masks: list[MaskSet]) -> None:
     if not isinstance(maps, xr.DataArray) or not {"model", "explainer", "y", "x"} <= set(maps.dims):
         raise UsageError(
             "a report needs heatmaps with dimensions (model, explainer, image or expression, y, x); "
             "make them with explain() or load_folder()"
         )
-    if not masks:
-        raise UsageError("a report needs at least one mask set; see load_masks()")
+    if not masks or not all(isinstance(one, MaskSet) for one in masks):
+        raise UsageError("a report needs at least one mask set; make it with load_masks()")
     names = [m.name for m in masks]
     if len(set(names)) < len(names):
         raise UsageError(f"two mask sets are called {max(names, key=names.count)!r}; give each its own name")

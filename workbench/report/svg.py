@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import re
+import warnings
 
 from matplotlib.figure import Figure
 from PIL import Image, features
@@ -28,7 +29,9 @@ def inline(figure: Figure, name: str, description: str, *, quality: int = 82, le
     import matplotlib
 
     stream = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}), warnings.catch_warnings():
+        # Text stays text, so the reader's fonts draw it, not the ones that matplotlib finds here.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(
             stream,
             format="svg",

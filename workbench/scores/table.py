@@ -82,7 +82,9 @@ class Table:
                 int(self.heat["left_out"].isel(at)) if "left_out" in self.heat.coords else 0,
             )
             if n == 0:
-                return f"no usable map: {out} constant or failed" if out else "no image enters this expression"
+                return (
+                    f"no usable map: {out} constant or failed" if out else "no image with a map enters this expression"
+                )
             return "the mean of the maps is constant"
         return "there is no map"
 

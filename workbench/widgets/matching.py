@@ -30,6 +30,8 @@ def positions(maps: xr.DataArray, faces: FaceSet) -> dict[str, int]:
 
     UsageError where a map's face is missing, or where the hashes say that it is another picture of that name.
     """
+    if not isinstance(faces, FaceSet):
+        raise UsageError(f"faces is {type(faces).__name__}; give the FaceSet that was explained (see load_faces)")
     place = {name: i for i, name in enumerate(faces.names)}
     images = [str(name) for name in maps["image"].values]
     missing = [name for name in images if name not in place]
