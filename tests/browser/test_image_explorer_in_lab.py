@@ -24,7 +24,7 @@ MOVES = [
     ("Face", "face", "drawn-2", "drawn-2"),
     ("Network", "model", "net-b", "net-b"),
     ("Explainer", "explainer", "integrated gradients", "integrated_gradients"),
-    ("Beside it", "second_explainer", "lime", "lime"),
+    ("Beside it", "second_explainer", "LIME", "lime"),
     ("Drawn on", "view", "canonical face", "canonical face"),
     ("Scale", "scale", "raw values", "raw values"),
     ("Heat opacity", "opacity", "ArrowRight", "0.8"),
@@ -95,7 +95,7 @@ def test_legible_and_whole_in_both_themes_wide_and_narrow(open_lab, dark):
     lab.command("application:toggle-left-area")
     lab.run_all("all cells have run")
     drawing(page, 1)
-    move(page, "Beside it", "lime")
+    move(page, "Beside it", "LIME")
     drawing(page, 2)
     for width in (1280, 900, 480):
         page.set_viewport_size({"width": width, "height": 1400})
