@@ -1,6 +1,6 @@
 """Read the canonical face mesh out of MediaPipe's `face_landmarker.task` and write the frame's two tables.
 
-    python tools/extract_canonical_mesh.py face_landmarker.task workbench/frames
+    python tools/extract_canonical_mesh.py face_landmarker.task workbench/canonical/frames
 
 The task is a zip; its member `geometry_pipeline_metadata*.binarypb` is a protobuf message (Mesh3d: field 3 the
 vertex buffer, five floats x y z u v a vertex; field 4 the index buffer). Only these fields are read, by hand.

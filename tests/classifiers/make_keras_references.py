@@ -2,8 +2,8 @@
 
 Run once, in an environment of its own (tf_keras writes the format of Keras 2, keras that of Keras 3):
 
-    python3 -m venv /tmp/tfenv && /tmp/tfenv/bin/pip install tensorflow-cpu tf_keras
-    /tmp/tfenv/bin/python tests/classifiers/make_keras_references.py data/ [NAME=FILE …]
+    python3 -m venv tfenv && tfenv/bin/pip install tensorflow-cpu tf_keras
+    tfenv/bin/python tests/classifiers/make_keras_references.py data/ [NAME=FILE …]
 
 Each NAME=FILE is a network of the zoo and its Keras file (`python -c "import workbench.assets as a;
 print(a.path('facemood'))"` prints where it lies); their logits go into `zoo_logits.npz`.

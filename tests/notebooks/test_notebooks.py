@@ -65,7 +65,7 @@ def test_outputs_name_no_machine_and_no_address(notebook):
     text = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", json.dumps(
         [{k: v for k, v in output.get("data", {}).items() if not k.startswith("image/")} or output.get("text")
          for output in outputs(notebook)]))
-    assert not re.search(r"(/home/|/root/|/Users/|/tmp/|/work/|[A-Z]:\\\\|site-packages|https?://\S*:\d+)", text)
+    assert not re.search(r"(/(home|root|Users|tmp|work)/|[A-Z]:\\\\|site-packages|https?://\S*:\d+)", text)
     assert not re.search(r"0x[0-9a-f]{6,}", text)
 
 

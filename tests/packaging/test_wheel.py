@@ -41,7 +41,7 @@ def test_data_ship_inside_the_wheel(wheel):
         "workbench/classifiers/zoo.toml",
         "workbench/_masks/friesen-ekman/maskset.toml",
         "workbench/_masks/codebooks.toml",
-        "workbench/frames/mediapipe478_points.csv",
+        "workbench/canonical/frames/mediapipe478_points.csv",
         "workbench/report/templates/index.html.j2",
     ):
         assert needed in names

@@ -1,0 +1,16 @@
+"""The canonical face: one fixed triangulation per frame, one sparse barycentric warp."""
+
+from workbench.canonical.frame import FRAMES, PUBLISHED, CanonicalFace, frame_of_grid, load_frame
+from workbench.canonical.schemes import IBUG, MEDIAPIPE, convert, mirror_permutation
+
+__all__ = [
+    "FRAMES",
+    "IBUG",
+    "MEDIAPIPE",
+    "PUBLISHED",
+    "CanonicalFace",
+    "convert",
+    "frame_of_grid",
+    "load_frame",
+    "mirror_permutation",
+]
