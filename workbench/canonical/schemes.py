@@ -11,7 +11,7 @@ from workbench.errors import UsageError
 MEDIAPIPE: Final = "mediapipe478"
 IBUG: Final = "ibug68"
 
-# dlib/iBUG order (0-based) → mesh point; commutes with mirroring. After py-feat's region tables (MIT); the jaw row is ours.
+# dlib/iBUG order (0-based) → mesh point; commutes with mirroring. After py-feat's region tables (MIT), jaw row ours.
 _MESH_OF_IBUG: Final = np.array(
     [
         127,
