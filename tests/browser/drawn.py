@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 from PIL import Image, ImageDraw
 
-from workbench.canonical import load_frame
+from workbench.canonical import FACE_OVAL, load_frame
 from workbench.faces.faceset import FaceSet
 
 FACES = {"drawn-1": "happiness", "drawn-2": "surprise", "drawn-3": ""}
@@ -17,44 +17,7 @@ CLASSES = ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neut
 SIDE = 192
 _PARTS = {  # mesh points of what is drawn, with its colour
     "oval": (
-        [
-            10,
-            338,
-            297,
-            332,
-            284,
-            251,
-            389,
-            356,
-            454,
-            323,
-            361,
-            288,
-            397,
-            365,
-            379,
-            378,
-            400,
-            377,
-            152,
-            148,
-            176,
-            149,
-            150,
-            136,
-            172,
-            58,
-            132,
-            93,
-            234,
-            127,
-            162,
-            21,
-            54,
-            103,
-            67,
-            109,
-        ],
+        list(FACE_OVAL),
         (222, 184, 150),
     ),
     "right eye": ([33, 160, 158, 133, 153, 144], (245, 245, 245)),

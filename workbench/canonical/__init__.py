@@ -1,9 +1,10 @@
 """The canonical face: one fixed triangulation per frame, one sparse barycentric warp."""
 
 from workbench.canonical.frame import FRAMES, PUBLISHED, CanonicalFace, frame_of_grid, load_frame
-from workbench.canonical.schemes import IBUG, MEDIAPIPE, convert, mirror_permutation
+from workbench.canonical.schemes import FACE_OVAL, IBUG, MEDIAPIPE, convert, mirror_permutation
 
 __all__ = [
+    "FACE_OVAL",
     "FRAMES",
     "IBUG",
     "MEDIAPIPE",

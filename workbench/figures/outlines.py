@@ -7,49 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from workbench.canonical import CanonicalFace
+from workbench.canonical import FACE_OVAL, CanonicalFace
 
 # Ordered point numbers; left and right are the subject's.
 _MESH: Final[dict[str, tuple[int, ...]]] = {
-    "oval": (
-        10,
-        338,
-        297,
-        332,
-        284,
-        251,
-        389,
-        356,
-        454,
-        323,
-        361,
-        288,
-        397,
-        365,
-        379,
-        378,
-        400,
-        377,
-        152,
-        148,
-        176,
-        149,
-        150,
-        136,
-        172,
-        58,
-        132,
-        93,
-        234,
-        127,
-        162,
-        21,
-        54,
-        103,
-        67,
-        109,
-        10,
-    ),
+    "oval": (*FACE_OVAL, FACE_OVAL[0]),
     "lips": (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185, 61),
     "mouth": (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191, 78),
     "right eye": (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246, 33),
