@@ -296,3 +296,9 @@ def test_nothing_heavy_is_imported_by_the_door() -> None:
 def test_labels_that_are_no_names(labels: Any) -> None:
     with pytest.raises(UsageError, match="labels must name every output"):
         read_labels(labels)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "."])
+def test_an_empty_name_is_said_to_be_one(name: str) -> None:
+    with pytest.raises(UsageError, match="has no name"):
+        load_classifier(name)

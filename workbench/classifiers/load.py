@@ -67,6 +67,8 @@ def load_classifier(
     if not isinstance(what, str | Path):
         return _from_module(what, given, common)
     suffix = Path(what).suffix.lower()
+    if not str(what).strip() or str(what) == ".":
+        raise UsageError("the classifier has no name; see `workbench list classifiers`, or give a timm name or a file")
     if isinstance(what, str) and what in CLASSIFIERS:
         return _from_registry(what, given, common)
     if suffix in _KERAS:

@@ -129,5 +129,5 @@ def _notes(study: Study, faces: FaceSet) -> tuple[str, ...]:
         notes.append(f"No usable face in {count} of {len(faces) + count} pictures: {names}.")
     for name, count in study.limit.items():
         if count < len(faces):
-            notes.append(f"{name} was computed on the first {count} of {len(faces)} faces, to save time.")
+            notes.append(f"{name} was computed on the first {count} of {len(faces)} faces: the study's limit.")
     return tuple(notes)
