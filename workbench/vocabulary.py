@@ -40,10 +40,14 @@ IMAGE: Final = "image"
 EXPRESSION: Final = "expression"
 AU: Final = "au"
 REGION: Final = "region"
-CLASS: Final = "class"
 Y: Final = "y"
 X: Final = "x"
 DIMENSION_ORDER: Final = (MODEL, EXPLAINER, LAYER, TARGET, IMAGE, EXPRESSION, AU, REGION, Y, X)
+
+# Controls that are maps: of the edges of a picture, and of a method on the same network with random weights.
+EDGE_MAP: Final = "edge_map"
+RANDOM_WEIGHTS: Final = "random_weights"
+ON_RANDOM_WEIGHTS: Final = f"@{RANDOM_WEIGHTS}"  # suffix of the method's name
 
 ACTION_UNITS: Final[dict[int, str]] = {
     1: "inner brow raiser",

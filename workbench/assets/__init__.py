@@ -21,7 +21,7 @@ from workbench.registry import Registry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ASSETS", "Asset", "Fetched", "cache_folder", "fetch", "path", "status", "table"]
+__all__ = ["ASSETS", "Asset", "Fetched", "cache_folder", "fetch", "path", "sha256_of", "status", "table"]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -16,12 +15,6 @@ from workbench.errors import ClassifierError, UnreadableFileError
 
 _WRAPPING_KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
 _WRAPPING_PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
-
-
-def sha256(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:

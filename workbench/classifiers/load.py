@@ -99,8 +99,8 @@ def _from_registry(name: str, given: Mapping[str, Any], common: Mapping[str, Any
 
 
 def _from_keras(path: Path, given: dict[str, Any], common: Mapping[str, Any]) -> Classifier:
+    from workbench.assets import sha256_of
     from workbench.classifiers.building import build
-    from workbench.classifiers.checkpoints import sha256
     from workbench.classifiers.keras.reading import read_keras
 
     _refuse(given, ("checkpoint", "pretrained", "random_weights"), f"a Keras file ({path.name}) holds its own weights")
@@ -114,7 +114,7 @@ def _from_keras(path: Path, given: dict[str, Any], common: Mapping[str, Any]) ->
     preprocessing, said = _preprocessing(given, path.name, channels=channels)
     provenance = {
         "source": str(path.name),
-        "sha256": sha256(path),
+        "sha256": sha256_of(path),
         "preprocessing": said,
         "reader": f"Keras {model.keras_version}; left out: {model.stripped or 'nothing'}",
     }
@@ -133,8 +133,9 @@ def _from_keras(path: Path, given: dict[str, Any], common: Mapping[str, Any]) ->
 def _from_module(module: Any, given: dict[str, Any], common: Mapping[str, Any]) -> Classifier:
     from torch import nn
 
+    from workbench.assets import sha256_of
     from workbench.classifiers.building import build, private_copy
-    from workbench.classifiers.checkpoints import load_weights, read_weights, sha256
+    from workbench.classifiers.checkpoints import load_weights, read_weights
 
     if not isinstance(module, nn.Module):
         raise UsageError(f"a name, a path or a torch.nn.Module is needed, not {type(module).__name__}")
@@ -147,7 +148,7 @@ def _from_module(module: Any, given: dict[str, Any], common: Mapping[str, Any]) 
     if "checkpoint" in given:
         path = Path(given["checkpoint"])
         load_weights(copied, read_weights(path), labels, path.name)
-        provenance |= {"checkpoint": path.name, "sha256": sha256(path)}
+        provenance |= {"checkpoint": path.name, "sha256": sha256_of(path)}
     return build(
         owner, copied, labels, preprocessing, layer=common["layer"], device=common["device"], provenance=provenance
     )

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from workbench.assets import sha256_of
 from workbench.classifiers._torchvision import import_timm
-from workbench.classifiers.checkpoints import load_weights, read_weights, sha256
+from workbench.classifiers.checkpoints import load_weights, read_weights
 from workbench.errors import ClassifierError
 
 
@@ -58,7 +59,7 @@ def create(
     if checkpoint is not None:
         path = Path(checkpoint)
         load_weights(module, read_weights(path), labels, path.name)
-        provenance |= {"checkpoint": path.name, "sha256": sha256(path)}
+        provenance |= {"checkpoint": path.name, "sha256": sha256_of(path)}
     elif pretrained:
         provenance |= {"licence": str(stated.get("license") or ""), "weights": str(stated.get("tag") or "pretrained")}
         if fresh_head:

@@ -18,8 +18,6 @@ CLASSIFIERS: Registry[Callable[[], Classifier]] = Registry("classifier")
 
 
 def _load_row(name: str, row: Mapping[str, Any]) -> Classifier:
-    import hashlib
-
     from workbench import assets
     from workbench.classifiers.building import build
     from workbench.classifiers.keras.reading import read_keras
@@ -32,7 +30,7 @@ def _load_row(name: str, row: Mapping[str, Any]) -> Classifier:
     provenance |= {
         "source": f"asset {row['asset']}",
         "file": path.name,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": assets.sha256_of(path),
         "reader": f"Keras {model.keras_version}; left out: {model.stripped or 'nothing'}",
     }
     return build(

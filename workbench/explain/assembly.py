@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 
 from workbench.canonical import load_frame
-from workbench.explain.native import AGAIN, package_version
+from workbench.explain.native import package_version
 from workbench.explain.targets import Prediction
 from workbench.explainers import EXPLAINERS, NativeMaps
-from workbench.vocabulary import EXPRESSIONS
+from workbench.vocabulary import EXPRESSIONS, ON_RANDOM_WEIGHTS
 
 if TYPE_CHECKING:
     from workbench.faces.faceset import FaceSet
@@ -75,7 +75,7 @@ def assemble(
         places = [classes.index(label) for label in predictions[model].labels]
         probability[row][:, places] = predictions[model].probability
     table = faces.table
-    origin = [name.removesuffix(AGAIN) for name in explainers]
+    origin = [name.removesuffix(ON_RANDOM_WEIGHTS) for name in explainers]
     control = [o != n or EXPLAINERS[o].value.role == "control" for o, n in zip(origin, explainers, strict=True)]
     coords: dict[str, Any] = {
         "model": models,

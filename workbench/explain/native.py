@@ -12,13 +12,12 @@ import numpy as np
 from workbench.errors import UnknownNameError, UsageError
 from workbench.explain.targets import Prediction, predict
 from workbench.explainers import EXPLAINERS, NativeMaps, chosen, run
+from workbench.vocabulary import ON_RANDOM_WEIGHTS, RANDOM_WEIGHTS
 
 if TYPE_CHECKING:
     from workbench.classifiers.classifier import Classifier
     from workbench.faces.faceset import FaceSet
 
-RANDOM_WEIGHTS = "random_weights"
-AGAIN = f"@{RANDOM_WEIGHTS}"  # suffix of a method's maps on the network with random weights
 Options = Mapping[str, Mapping[str, Any]]
 
 
@@ -53,8 +52,8 @@ def explain_native(
     plan = planned(names, options, limit, controls)
     prediction = prediction or predict(classifier, faces, target)
     result: dict[str, NativeMaps] = {}
-    for suffix in ("", AGAIN):
-        part = [name for name in plan if name.endswith(AGAIN) == bool(suffix)]
+    for suffix in ("", ON_RANDOM_WEIGHTS):
+        part = [name for name in plan if name.endswith(ON_RANDOM_WEIGHTS) == bool(suffix)]
         if not part:
             continue
         network = classifier
@@ -142,7 +141,7 @@ def _spread(maps: NativeMaps, places: np.ndarray, count: int) -> NativeMaps:
 
 def _count(limit: Mapping[str, int] | None, name: str, faces: int) -> int:
     limit = limit or {}
-    return min(faces, limit.get(name, limit.get(name.removesuffix(AGAIN), faces)))
+    return min(faces, limit.get(name, limit.get(name.removesuffix(ON_RANDOM_WEIGHTS), faces)))
 
 
 def planned(
@@ -157,13 +156,13 @@ def planned(
             raise UnknownNameError("control", name, [RANDOM_WEIGHTS, *free])
     methods = [name for name in plan if EXPLAINERS[name].value.role == "method"]
     plan += [name for name in dict.fromkeys(controls) if name != RANDOM_WEIGHTS and name not in plan]
-    plan += [name + AGAIN for name in methods] if RANDOM_WEIGHTS in controls else []
+    plan += [name + ON_RANDOM_WEIGHTS for name in methods] if RANDOM_WEIGHTS in controls else []
     if limit is not None and not isinstance(limit, Mapping):
         raise UsageError(
             f"limit is a mapping from explainer to a number of faces, such as {{'lime': 8}}, not {limit!r}"
         )
     for name, count in (limit or {}).items():
-        EXPLAINERS[name.removesuffix(AGAIN)]
+        EXPLAINERS[name.removesuffix(ON_RANDOM_WEIGHTS)]
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise UsageError(f"limit {count!r} of {name!r} should be a number of faces, 0 or more")
     return plan

@@ -26,7 +26,6 @@ FAINT: Final = "#96979a"
 OWN: Final = "#2f86c9"
 OTHER: Final = "#d55e00"
 BLOB: Final = "#b0629a"
-CHANCE: Final = INK
 
 HEAT: Final = "magma"
 COUNT: Final = "viridis"

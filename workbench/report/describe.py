@@ -8,8 +8,8 @@ from typing import Any
 
 from workbench.figures.theme import number, readable
 from workbench.masks import MaskSet
+from workbench.vocabulary import ON_RANDOM_WEIGHTS
 
-RANDOM = "@random_weights"
 MASK_FACTS = (
     "summary",
     "citation",
@@ -78,8 +78,8 @@ def registered(name: str) -> tuple[str, str]:
     """Summary and source of an explainer, from the registry."""
     from workbench.explainers import EXPLAINERS
 
-    if name.endswith(RANDOM):
-        base = name.removesuffix(RANDOM)
+    if name.endswith(ON_RANDOM_WEIGHTS):
+        base = name.removesuffix(ON_RANDOM_WEIGHTS)
         return (
             f"{readable(base)} of the same network with random weights: what the architecture alone would show",
             "Adebayo et al., NeurIPS 2018",

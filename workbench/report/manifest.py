@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from workbench.assets import sha256_of
 from workbench.faces.faceset import FaceSet
 from workbench.masks import MaskSet
-from workbench.report.folder import sha256
 from workbench.report.recognition import Recognition
 
 SCHEMA = 1
@@ -104,7 +104,7 @@ def manifest(
             }
             for m in masks
         ],
-        "files": {path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in files},
+        "files": {path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size} for path in files},
     }
     return dict(plain(out))
 

@@ -18,17 +18,16 @@ from workbench.heatmaps.predictions import class_probabilities, prediction_table
 from workbench.masks import MaskSet
 from workbench.report.analysis import Analysis, analyse
 from workbench.report.content import content
-from workbench.report.describe import RANDOM
 from workbench.report.folder import PAGE, all_or_nothing
 from workbench.report.manifest import manifest, plain, versions
 from workbench.report.recognition import recognition
 from workbench.report.sources import Sources
 from workbench.report.tables import tidy
+from workbench.vocabulary import EDGE_MAP, ON_RANDOM_WEIGHTS
 
 if TYPE_CHECKING:
     from workbench.classifiers import Classifier
 
-EDGES = "edge_map"
 KEPT_BACK = (
     "This page holds no photographs; edge maps, which would draw the faces, are left out: only their scores stand."
 )
@@ -75,7 +74,7 @@ def report(
     assets = [dict(plain(a)) for a in provenance or ()]
     contains_faces = faces is not None and embed_faces
     kept_back: list[str] = []
-    if not contains_faces and EDGES in maps["explainer"].values:
+    if not contains_faces and EDGE_MAP in maps["explainer"].values:
         maps, results = _without_edges(maps), replace(results, heat=_without_edges(results.heat))
         kept_back.append(KEPT_BACK)
     name = title or "What the networks looked at"
@@ -129,7 +128,7 @@ def report(
 
 def _without_edges(maps: xr.DataArray) -> xr.DataArray:
     """The same maps without edge maps, which are line drawings of the faces."""
-    return maps.isel(explainer=np.flatnonzero(maps["explainer"].values != EDGES))
+    return maps.isel(explainer=np.flatnonzero(maps["explainer"].values != EDGE_MAP))
 
 
 def _check(maps: xr.DataArray, masks: list[MaskSet]) -> None:
@@ -176,7 +175,7 @@ def _write_maps(maps: xr.DataArray, heat: xr.DataArray, folder: Path) -> None:
     save(rounded, folder / "heatmaps.nc")
     if "image" not in maps.dims:
         return
-    kept = [place for place, name in enumerate(maps["explainer"].values.astype(str)) if RANDOM not in name]
+    kept = [place for place, name in enumerate(maps["explainer"].values.astype(str)) if ON_RANDOM_WEIGHTS not in name]
     if 0 < len(kept) < maps.sizes["explainer"]:
         maps = maps.isel(explainer=kept)
         maps = maps.assign_attrs(random_weights="left out per image; their global heatmaps are in heatmaps.nc")

@@ -20,8 +20,8 @@ from workbench.masks import MaskSet
 from workbench.scores.cell import Ground
 from workbench.scores.intervals import DRAWS, intervals_of
 from workbench.scores.registry import SCORES
-from workbench.scores.table import EDGES, NO_REPLICATES, Table
-from workbench.vocabulary import EXPLAINER, IMAGE, MODEL, X, Y
+from workbench.scores.table import NO_REPLICATES, Table
+from workbench.vocabulary import EDGE_MAP, EXPLAINER, IMAGE, MODEL, X, Y
 
 DEFAULT_SCORES: Final = ("iou", "precision", "recall", "f1", "correlation")
 CAUTION: Final = (
@@ -106,18 +106,18 @@ def _with_matched_edges(
 ) -> xr.DataArray:
     """Global maps and, for each explainer that ran on fewer faces than the edge map, the edges of those faces alone."""
     names = [str(x) for x in maps[EXPLAINER].values]
-    if EDGES not in names or "status" not in maps.coords:
+    if EDGE_MAP not in names or "status" not in maps.coords:
         return heat
     ran = (maps["status"].transpose(EXPLAINER, MODEL, IMAGE).values != NO_DATA).any(axis=1)
-    edges = ran[names.index(EDGES)]
+    edges = ran[names.index(EDGE_MAP)]
     parts = [heat]
     for x, role in enumerate(roles(maps)):
         same = ran[x] & edges
         if role == "control" or not same.any() or (same == edges).all():
             continue
-        only = maps.sel({EXPLAINER: [EDGES]}).isel({IMAGE: np.flatnonzero(same)})
+        only = maps.sel({EXPLAINER: [EDGE_MAP]}).isel({IMAGE: np.flatnonzero(same)})
         part = global_heatmaps(only, by, normalise, domain=domain)
-        parts.append(part.assign_coords({EXPLAINER: [f"{EDGES}@{names[x]}"]}))
+        parts.append(part.assign_coords({EXPLAINER: [f"{EDGE_MAP}@{names[x]}"]}))
     return xr.concat(parts, EXPLAINER, coords="different", compat="equals") if len(parts) > 1 else heat
 
 

@@ -15,18 +15,17 @@ from workbench.heatmaps.checks import roles
 from workbench.masks import MaskSet
 from workbench.scores.cell import Cell, Ground, measure, nothing
 from workbench.scores.verdict import verdict
-from workbench.vocabulary import EXPLAINER, EXPRESSION, MODEL
+from workbench.vocabulary import EDGE_MAP, EXPLAINER, EXPRESSION, MODEL, ON_RANDOM_WEIGHTS, RANDOM_WEIGHTS
 
 MASK: Final = "mask"
 WITH: Final = "iou_with_"  # one variable a mask, so that a table keeps one row a cell
 NO_REPLICATES: Final = "no per-image maps"
 CELL: Final = (MODEL, EXPLAINER, EXPRESSION)
-EDGES: Final = "edge_map"
 CONTROLS: Final[
     dict[str, Callable[[str], tuple[str, ...]]]
 ] = {  # column → whose maps are another's control, best first
-    "random_weights": lambda explainer: (f"{explainer}@random_weights",),
-    EDGES: lambda explainer: (f"{EDGES}@{explainer}", EDGES),
+    RANDOM_WEIGHTS: lambda explainer: (explainer + ON_RANDOM_WEIGHTS,),
+    EDGE_MAP: lambda explainer: (f"{EDGE_MAP}@{explainer}", EDGE_MAP),
 }
 
 Key = tuple[int, int, int]  # model, explainer (controls counted), expression

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from workbench.classifiers.keras import shaping, weighted  # noqa: F401  (they register their layers)
 from workbench.classifiers.keras.activations import activation_name, build_activation
 from workbench.classifiers.keras.config import GraphSpec, LayerSpec, read_graph
-from workbench.classifiers.keras.layer_table import LAYERS, Request, build_layer
+from workbench.classifiers.keras.layer_table import Request, build_layer
 from workbench.classifiers.keras.weights import WeightStore
 from workbench.errors import ClassifierError, UnreadableFileError, WorkbenchError
 
@@ -199,8 +199,3 @@ def _try_out(model: KerasModel, where: str) -> None:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def supported_layers() -> list[str]:
-    """The Keras classes that can be read, sorted."""
-    return sorted(LAYERS)

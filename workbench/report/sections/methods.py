@@ -9,8 +9,9 @@ import xarray as xr
 
 from workbench.figures.theme import readable
 from workbench.report.analysis import methods
-from workbench.report.describe import RANDOM, listing, options_in_words, registered
+from workbench.report.describe import listing, options_in_words, registered
 from workbench.report.sources import Sources
+from workbench.vocabulary import ON_RANDOM_WEIGHTS, RANDOM_WEIGHTS
 
 
 def explainers(s: Sources) -> list[dict[str, Any]]:
@@ -20,7 +21,7 @@ def explainers(s: Sources) -> list[dict[str, Any]]:
     chosen = methods(s.analysis.heat)
     out = []
     names = [str(n) for n in s.maps["explainer"].values]
-    for name in [n for n in names if RANDOM not in n]:
+    for name in [n for n in names if ON_RANDOM_WEIGHTS not in n]:
         summary, reference = registered(name)
         count, total = _coverage(s.maps, name)
         out.append(
@@ -34,15 +35,15 @@ def explainers(s: Sources) -> list[dict[str, Any]]:
                 "total": total,
             }
         )
-    again = [n for n in names if RANDOM in n]
+    again = [n for n in names if ON_RANDOM_WEIGHTS in n]
     if again:
-        bases = [n.removesuffix(RANDOM) for n in again]
+        bases = [n.removesuffix(ON_RANDOM_WEIGHTS) for n in again]
         same = all(
             _coverage(s.maps, n) == _coverage(s.maps, b) for n, b in zip(again, bases, strict=True) if b in names
         )
         out.append(
             {
-                "name": "random_weights",
+                "name": RANDOM_WEIGHTS,
                 "control": True,
                 "summary": f"{listing(bases)} of the same networks with weights drawn anew: what the architecture "
                 "alone would show",

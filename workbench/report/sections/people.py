@@ -12,9 +12,10 @@ from workbench import figures
 from workbench.faces.faceset import FaceSet
 from workbench.figures.theme import NOT_RECOGNISED, number
 from workbench.heatmaps.predictions import said_probability
-from workbench.report.describe import RANDOM, sentence
+from workbench.report.describe import sentence
 from workbench.report.sources import Sources, counted
 from workbench.report.svg import inline, photograph
+from workbench.vocabulary import ON_RANDOM_WEIGHTS
 
 
 def found(s: Sources) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def overlays(s: Sources) -> list[dict[str, Any]]:
     if not s.per_image or s.overlays <= 0:
         return []
     names = _chosen(s)
-    shown = [e for e in s.maps["explainer"].values.astype(str) if RANDOM not in e]
+    shown = [e for e in s.maps["explainer"].values.astype(str) if ON_RANDOM_WEIGHTS not in e]
     faces = s.faces if s.embed else None
     out = []
     for position, model in enumerate(s.maps["model"].values.astype(str)):
