@@ -128,6 +128,27 @@ def test_masks_follow_size_and_roll_of_a_face(units):
         assert overlap(np.rot90(l_), r) > 0.97, name
 
 
+def test_face_regions_cut_the_face_into_areas_that_do_not_overlap():
+    masks = load_masks("face-regions")
+    assert masks.dimension == "region"
+    assert np.array_equal(masks.maps.values.sum(0), masks.domain.values.astype(np.float32))
+    inside = {
+        "forehead": [151],
+        "right_brow": [105, 52],
+        "right_eye": [159],
+        "nose": [4],
+        "right_cheek": [50],
+        "mouth": [13],
+        "chin": [199],
+    }
+    for name, points in inside.items():
+        column, row = np.round(load_frame().points[points].mean(axis=0)).astype(int)
+        mask = masks.maps.sel(region=name).values
+        assert mask[row, column] == 1, name
+        other = name.replace("right", "left")
+        assert np.array_equal(mask, masks.maps.sel(region=other).values[:, ::-1]), name
+
+
 def test_codebooks_take_the_maximum_over_their_units(units):
     masks = load_masks("facs-au", codebook="emfacs-circulated")
     assert masks.dimension == "expression"
@@ -161,7 +182,7 @@ def test_wrong_names_and_frames_are_refused_in_one_line():
 
 
 def test_the_registry_says_where_each_set_comes_from():
-    assert MASKS.names() == ["facs-au", "friesen-ekman"]
+    assert MASKS.names() == ["face-regions", "facs-au", "friesen-ekman"]
     for entry in MASKS:
         row = entry.as_dict()
         assert row["summary"]
@@ -178,5 +199,7 @@ def test_repr_is_short_and_without_addresses(units):
 
 
 def test_masks_are_given_by_name_or_folder():
-    with pytest.raises(UsageError, match="by name or folder, not as NoneType; known: facs-au, friesen-ekman"):
+    with pytest.raises(
+        UsageError, match="by name or folder, not as NoneType; known: face-regions, facs-au, friesen-ekman"
+    ):
         load_masks(None)
