@@ -1,0 +1,1 @@
+"""What `benchmarks/explainers.py` is made of: networks, clock, ours, peers, goals, table."""
