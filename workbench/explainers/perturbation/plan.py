@@ -25,13 +25,14 @@ class Scene:
 
     picture: (H, W, 3) uint8, the crop at the network's input size, also for a grey network. stream: random numbers of
     this face alone. regions(mask set) → names and (P, H, W) float32 in [0, 1]. activations(layer) → (C, h, w) float32,
-    "" being the network's own CAM layer.
+    "" being the network's own CAM layer. device: where masks are made.
     """
 
     picture: np.ndarray
     stream: np.random.Generator
     regions: Callable[[str], tuple[list[str], np.ndarray]] = _nothing
     activations: Callable[[str], np.ndarray] = _nothing  # type: ignore[assignment]
+    device: torch.device | str = "cpu"
 
     @property
     def size(self) -> tuple[int, int]:
