@@ -2,100 +2,62 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
-from workbench import vocabulary
-from workbench.classifiers.classifier import Classifier, Head, Preprocessing
-from workbench.classifiers.layers import check_layer, default_layer, probe
+from workbench.classifiers.classifier import Classifier, Preprocessing
+from workbench.classifiers.default_layer import default_layer
+from workbench.classifiers.heads import Head
+from workbench.classifiers.layers import Probe, Tokens, check_layer, probe
 from workbench.errors import ClassifierError, UsageError
-
-Labels = str | Iterable[str] | Mapping[str, int] | Mapping[int, str]
-
-
-def read_labels(labels: Labels) -> tuple[str, ...]:
-    """Labels in output order: a list, a text with commas, or a mapping between name and column.
-
-    Names of expressions are put into the workbench's vocabulary ("Happy" → "happiness"), others ("other", "AU12")
-    stay as they are. Raises UsageError for a mapping whose columns are not 0, 1, 2, …
-    """
-    if isinstance(labels, str):
-        labels = labels.split(",")
-    if isinstance(labels, Mapping):
-        pairs = [(value, key) if isinstance(value, int) else (int(key), value) for key, value in labels.items()]
-        if sorted(column for column, _ in pairs) != list(range(len(pairs))):
-            raise UsageError(
-                f"the columns of labels must be 0 to {len(pairs) - 1}, each once, not "
-                + ", ".join(str(column) for column, _ in pairs)
-            )
-        labels = [str(name) for _, name in sorted(pairs)]
-    if not isinstance(labels, Iterable):
-        raise UsageError(f"labels must name every output of the network, in order; {labels!r} was given")
-    names = ["" if label is None else str(label).strip() for label in labels]
-    if not names or not all(names):
-        raise UsageError("labels must name every output of the network, in order; an empty name was given")
-    return tuple(vocabulary.expression(name) if vocabulary.is_expression(name) else name for name in names)
-
-
-def private_copy(module: nn.Module) -> nn.Module:
-    """A copy of a user's module, so that ours can be put into evaluation mode, frozen and moved.
-
-    Wrappers are taken off first (DataParallel, DistributedDataParallel, torch.compile). Later changes to the user's
-    module do not reach the copy. Raises ClassifierError for TorchScript, and for what cannot be copied.
-    """
-    while True:
-        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            module = module.module
-        elif isinstance(getattr(module, "_orig_mod", None), nn.Module):
-            module = module._orig_mod  # type: ignore[assignment]
-        else:
-            break
-    if isinstance(module, torch.jit.ScriptModule):
-        raise ClassifierError("a TorchScript module cannot be listened to; give the Python module it was made from")
-    try:
-        return copy.deepcopy(module)
-    except (RuntimeError, TypeError, ValueError) as error:
-        line = (str(error).splitlines() or [""])[0]
-        raise ClassifierError(f"the module cannot be copied ({line}); build it anew and load its weights") from None
 
 
 def build(
     name: str,
     module: nn.Module,
-    labels: tuple[str, ...],
+    heads: Mapping[str, Head],
     preprocessing: Preprocessing,
     *,
-    kind: Literal["softmax", "sigmoid", "linear"] = "softmax",
     layer: str | None = None,
     device: str | torch.device | None = None,
     provenance: Mapping[str, str] | None = None,
+    tokens: Tokens | None = None,
 ) -> Classifier:
-    """A Classifier around `module`, which is put into evaluation mode, frozen and moved to `device` (default: CPU).
+    """A Classifier around `module`, which is put into evaluation mode, frozen, moved to `device` (default: CPU) and,
+    where its forward allows, into channels-last memory.
 
-    Raises ClassifierError where the output does not match the labels or holds NaN; LayerError for a bad `layer`.
+    Raises ClassifierError where the output does not match the heads or holds NaN; LayerError for a bad `layer`.
     """
-    target = choose_device(device)
-    module = module.eval().requires_grad_(False).to(target)
-    head = Head(labels, kind)
-    try:
-        found = probe(module, preprocessing)
-    except ClassifierError as error:
-        raise ClassifierError(f"{name}: {error}") from None
-    if found.output.shape[1] != len(labels):
-        raise ClassifierError(
-            f"{name}: the module gives {found.output.shape[1]} outputs, {len(labels)} labels were "
-            f"given ({', '.join(labels)})"
-        )
-    if not torch.isfinite(found.output).all():
+    module = module.eval().requires_grad_(False).to(choose_device(device))
+    found = _tried(name, module, heads, preprocessing, tokens)
+    if not torch.isfinite(found.outputs).all():
         raise ClassifierError(f"{name}: the module gives NaN or infinity on a noise image; its weights are damaged")
     if layer is not None:
-        check_layer(layer, module, found.shapes, name)
-    chosen = layer if layer is not None else default_layer(found)
-    return Classifier(name, module, {"expression": head}, preprocessing, chosen, dict(provenance or {}))
+        check_layer(layer, module, found.layouts, name)
+        reason = "stated"
+    else:
+        layer, reason = default_layer(module, preprocessing, found, heads)
+    said = {**(provenance or {}), "cam_layer": reason}
+    classifier = Classifier(name, module, dict(heads), preprocessing, layer, said, tokens)
+    return classifier.knowing(found.layouts)
+
+
+def _tried(
+    name: str, module: nn.Module, heads: Mapping[str, Head], preprocessing: Preprocessing, tokens: Tokens | None
+) -> Probe:
+    """The probe of the module in channels-last memory, or contiguous where its forward (`view`) does not allow it."""
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    try:
+        return probe(module, preprocessing, heads, tokens=tokens, owner=name)
+    except ClassifierError:
+        module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    try:
+        return probe(module, preprocessing, heads, tokens=tokens, owner=name)
+    except ClassifierError as error:
+        said = str(error)
+        raise ClassifierError(said if name in said else f"{name}: {said}") from None
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:

@@ -4,37 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from workbench.classifiers.heads import Head, collate
 from workbench.errors import ClassifierError, UsageError
 
 if TYPE_CHECKING:
     import torch
 
+    from workbench.classifiers.layout import Layout
+
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV's BGR2GRAY
-
-
-@dataclass(frozen=True)
-class Head:
-    """One named output: `labels` in output order; softmax (expression), sigmoid (AUs) or linear (affect).
-
-    Raises ClassifierError without labels, or where one stands twice.
-    """
-
-    labels: tuple[str, ...]
-    kind: Literal["softmax", "sigmoid", "linear"] = "softmax"
-
-    def __post_init__(self) -> None:
-        if not self.labels:
-            raise ClassifierError("a head needs at least one label")
-        twice = [label for label in self.labels if self.labels.count(label) > 1]
-        if twice:
-            raise ClassifierError(
-                f"the label {twice[0]!r} stands {len(twice)} times among "
-                f"{', '.join(self.labels)}; every output needs a name of its own"
-            )
 
 
 @dataclass(frozen=True)
@@ -69,9 +52,11 @@ class Preprocessing:
 class Classifier:
     """A network in evaluation mode with everything that is needed to run and to cite it.
 
-    `module` maps (N, channels, height, width) to raw scores before softmax (logits), one column per label; the
-    columns of several heads follow each other in the order of `heads`. `cam_layer` names the layer that CAM methods
-    use by default. `provenance` holds licence, citation, caveat, source, sha256 as strings.
+    `module` maps (N, channels, height, width) to raw scores before softmax (logits), one column per label, in any of
+    the forms that `outputs_of` understands; the columns of several heads follow each other in the order of `heads`.
+    `cam_layer` names the layer that CAM methods use by default. `provenance` holds licence, citation, caveat, source,
+    sha256, and how the CAM layer was chosen, as strings. `tokens` is (prefix, height, width) where the user stated
+    the grid of a token model.
 
     Make one with `load_classifier`, which works on a private copy of a user's module and tries the network out;
     the constructor itself refuses (ClassifierError) only a module in training mode.
@@ -83,6 +68,7 @@ class Classifier:
     preprocessing: Preprocessing
     cam_layer: str
     provenance: Mapping[str, str] = field(default_factory=dict)
+    tokens: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
         if any(part.training for part in self.module.modules()):
@@ -92,8 +78,9 @@ class Classifier:
 
     def __repr__(self) -> str:
         height, width = self.preprocessing.size
+        said = self.labels if list(self.heads) == ["expression"] else self.heads
         return (
-            f"Classifier({self.name!r}, {', '.join(self.labels if 'expression' in self.heads else self.heads)}, "
+            f"Classifier({self.name!r}, {', '.join(said)}, "
             f"{self.preprocessing.channels}×{height}×{width}, cam_layer={self.cam_layer!r})"
         )
 
@@ -120,6 +107,13 @@ class Classifier:
             return tensor.device
         return torch.device("cpu")
 
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """How inputs lie in memory: as the weights do (channels-last where the module's forward allows it)."""
+        from workbench.classifiers.listening import memory_format_of
+
+        return memory_format_of(self.module)
+
     def columns(self, head: str) -> slice:
         """The columns of the module's output that belong to `head`."""
         start = 0
@@ -130,7 +124,8 @@ class Classifier:
         raise UsageError(f"the classifier {self.name!r} has no head {head!r}; it has {', '.join(self.heads)}")
 
     def inputs(self, images: np.ndarray) -> torch.Tensor:
-        """Crops (N, H, W, 3) uint8 RGB → input tensor (N, channels, height, width) float32 on the module's device.
+        """Crops (N, H, W, 3) uint8 RGB → input tensor (N, channels, height, width) float32 on the module's device, in
+        `memory_format`.
 
         Each image by itself: what else is in the batch cannot change it. Raises UsageError for another shape or type.
         """
@@ -149,50 +144,85 @@ class Classifier:
         elif not len(x):
             x = x.new_zeros(0, wanted.channels, *wanted.size)
         mean, std = (x.new_tensor(values).view(1, -1, 1, 1) for values in (wanted.mean, wanted.std))
-        return ((x / 255.0 - mean) / std).contiguous()
+        return ((x / 255.0 - mean) / std).contiguous(memory_format=self.memory_format)
+
+    def outputs_of(self, raw: object) -> torch.Tensor:
+        """(N, columns) float32 of whatever the module returned: one tensor, a tuple in the order of the heads, or
+        tensors by name (`logits` for one head). Raises ClassifierError that says what was found and expected."""
+        return collate(raw, self.heads, self.name)
+
+    def activated(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Probabilities (N, columns) from raw scores: softmax, sigmoid or nothing, head by head; differentiable."""
+        import torch
+
+        made = {"softmax": lambda x: x.softmax(1), "sigmoid": lambda x: x.sigmoid(), "linear": lambda x: x}
+        return torch.cat([made[head.kind](outputs[:, self.columns(name)]) for name, head in self.heads.items()], 1)
 
     def logits(self, inputs: torch.Tensor, batch_size: int = 64) -> torch.Tensor:
-        """Raw scores (N, columns) without gradients, on the module's device."""
+        """Raw scores (N, columns) float32 without gradients, on the module's device."""
         import torch
 
         with torch.no_grad():
-            parts = [self.module(part.to(self.device)) for part in inputs.split(max(1, batch_size)) if len(part)]
+            parts = [
+                self.outputs_of(self.module(part.to(self.device).contiguous(memory_format=self.memory_format)))
+                for part in inputs.split(max(1, batch_size))
+                if len(part)
+            ]
             return torch.cat(parts) if parts else torch.zeros(0, self.outputs, device=self.device)
 
     def probabilities(self, images: np.ndarray, head: str = "expression", batch_size: int = 64) -> np.ndarray:
         """What the head makes of its scores (softmax, sigmoid, or as they are), (N, classes) float32, for crops
         (N, H, W, 3) uint8; preprocessed `batch_size` at a time."""
         images = np.asarray(images)
-        columns, kind = self.columns(head), self.heads[head].kind
+        columns = self.columns(head)
         parts = []
         for start in range(0, max(1, len(images)), batch_size):
-            scores = self.logits(self.inputs(images[start : start + batch_size]), batch_size)[:, columns].float()
-            scores = {"softmax": scores.softmax(1), "sigmoid": scores.sigmoid(), "linear": scores}[kind]
-            parts.append(scores.cpu().numpy())
+            scores = self.logits(self.inputs(images[start : start + batch_size]), batch_size)
+            parts.append(self.activated(scores)[:, columns].cpu().numpy())
         return np.concatenate(parts)
+
+    @cached_property
+    def layouts(self) -> Mapping[str, Layout]:
+        """Every layer with more than one place and how it lies, in order of execution; found by one probe."""
+        from workbench.classifiers.layers import probe
+
+        found = probe(self.module, self.preprocessing, self.heads, tokens=self.tokens, owner=self.name)
+        return found.layouts
+
+    def layout(self, layer: str) -> Layout:
+        """How one layer's output lies; LayerError, with near names, where it does not exist or holds no grid."""
+        from workbench.classifiers.layers import check_layer
+        from workbench.errors import LayerError
+
+        if not layer:
+            why = self.provenance.get("cam_layer", "none is stated")
+            raise LayerError(f"the network {self.name!r} has no default layer for CAMs: {why}")
+        check_layer(layer, self.module, self.layouts, self.name)
+        return self.layouts[layer]
+
+    def knowing(self, layouts: Mapping[str, Layout]) -> Classifier:
+        """This classifier, with layouts that are known already, so that no probe is needed."""
+        vars(self)["layouts"] = layouts  # where cached_property keeps it
+        return self
 
     def spatial_layers(self) -> dict[str, tuple[int, int, int]]:
         """Name → (channels, height, width) of every layer with a spatial output, in order of execution."""
-        from workbench.classifiers.layers import probe
-
-        return {
-            name: shape
-            for name, shape in probe(self.module, self.preprocessing).shapes.items()
-            if shape[1] * shape[2] > 1
-        }
+        return {name: layout.shape for name, layout in self.layouts.items()}
 
     def with_layer(self, layer: str) -> Classifier:
         """The same network with another default layer; LayerError where it does not exist or is not spatial."""
-        from workbench.classifiers.layers import check_layer, probe
+        from workbench.classifiers.layers import check_layer
 
-        check_layer(layer, self.module, probe(self.module, self.preprocessing).shapes, self.name)
-        return replace(self, cam_layer=layer)
+        check_layer(layer, self.module, self.layouts, self.name)
+        changed = replace(self, cam_layer=layer, provenance={**self.provenance, "cam_layer": "stated"})
+        return changed.knowing(self.layouts)
 
     def describe(self) -> dict[str, Any]:
-        """JSON-able description for a manifest: name, heads, labels, input, default layer and its grid, number of
-        parameters, provenance."""
-        layers = self.spatial_layers()
-        channels, height, width = layers.get(self.cam_layer, (0, 0, 0))
+        """JSON-able description for a manifest: name, heads, labels, input, default layer with its grid and layout,
+        number of parameters, provenance."""
+        layers = self.layouts
+        cam = layers.get(self.cam_layer)
+        channels, height, width = cam.shape if cam else (0, 0, 0)
         one = self.preprocessing
         return {
             "name": self.name,
@@ -209,6 +239,7 @@ class Classifier:
             },
             "cam_layer": self.cam_layer,
             "cam_grid": {"channels": channels, "height": height, "width": width},
+            "cam_layout": cam.kind if cam else "",
             "parameters": sum(parameter.numel() for parameter in self.module.parameters()),
             "spatial_layers": len(layers),
             "provenance": dict(self.provenance),

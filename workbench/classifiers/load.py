@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from workbench.classifiers.classifier import Classifier, Preprocessing
+from workbench.classifiers.heads import Head, Kind, Labels, read_heads, read_labels
 from workbench.classifiers.zoo import CLASSIFIERS
 from workbench.errors import ClassifierError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     import torch
-
-    from workbench.classifiers.building import Labels
 
 _KERAS = (".h5", ".hdf5")
 _WEIGHTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".keras", ".onnx", ".tflite", ".pkl")
@@ -37,6 +36,8 @@ def load_classifier(
     name: str | None = None,
     pretrained: bool = False,
     random_weights: bool = False,
+    heads: Mapping[str, Labels | Head | Mapping[str, Any]] | None = None,
+    tokens: tuple[int, int, int] | None = None,
 ) -> Classifier:
     """A network ready to be explained.
 
@@ -45,8 +46,12 @@ def load_classifier(
     and `size` (a private copy is used, the module itself is not touched); or a Keras `.h5`/`.hdf5` file with
     `labels`. `size` is in pixels, one number or (height, width); `mean` and `std` refer to values in [0, 1] (default:
     the ones timm states for a timm network, else 0 and 1, that is [0, 1] as it is). `labels` may be a list, a
-    text with commas or a mapping between name and column. `layer` defaults to the last layer with features on a
-    grid. The provenance says what was stated and what was assumed.
+    text with commas or a mapping between name and column. `heads` takes its place where a network answers more than
+    one question or another one: name → labels for `expression` (softmax), `au` (sigmoid; "AU12", 12 and "au_12" are
+    one) and `affect` (linear), name → `Head` for others, in the order of the module's columns. `layer` defaults to
+    the last layer with features on a grid, for token models to the last block with a gradient at the places;
+    `tokens=(prefix, height, width)` states the grid of a token model where it cannot be found. The provenance says
+    what was stated, what was assumed and how the layer was chosen.
 
     Raises UnknownNameError with the nearest names, UsageError for arguments that are missing or do not apply,
     ClassifierError for a network that does not fit its labels or weights, LayerError for a layer that is not spatial.
@@ -60,6 +65,8 @@ def load_classifier(
         "channels": channels,
         "pretrained": pretrained or None,
         "random_weights": random_weights or None,
+        "heads": heads,
+        "tokens": tokens,
     }
     given = {key: value for key, value in given.items() if value is not None}
     common = {"layer": layer, "device": device, "name": name}
@@ -105,7 +112,7 @@ def _from_keras(path: Path, given: dict[str, Any], common: Mapping[str, Any]) ->
 
     _refuse(given, ("checkpoint", "pretrained", "random_weights"), f"a Keras file ({path.name}) holds its own weights")
     model = read_keras(path)
-    labels = _labels(given, path.name)
+    heads = _heads(given, path.name, model.kind)
     channels, height, width = model.input_shape
     if given.get("channels", channels) != channels:
         raise UsageError(f"{path.name} takes {channels} channels, not {given['channels']}; leave out channels")
@@ -121,12 +128,12 @@ def _from_keras(path: Path, given: dict[str, Any], common: Mapping[str, Any]) ->
     return build(
         common["name"] or path.stem,
         model.module,
-        labels,
+        heads,
         preprocessing,
-        kind=model.kind,
         layer=common["layer"],
         device=common["device"],
         provenance=provenance,
+        tokens=_tokens(given),
     )
 
 
@@ -134,23 +141,33 @@ def _from_module(module: Any, given: dict[str, Any], common: Mapping[str, Any]) 
     from torch import nn
 
     from workbench.assets import sha256_of
-    from workbench.classifiers.building import build, private_copy
+    from workbench.classifiers.building import build
     from workbench.classifiers.checkpoints import load_weights, read_weights
+    from workbench.classifiers.copying import private_copy
 
     if not isinstance(module, nn.Module):
         raise UsageError(f"a name, a path or a torch.nn.Module is needed, not {type(module).__name__}")
     owner = common["name"] or type(module).__name__
     _refuse(given, ("pretrained", "random_weights"), "a module has its own weights")
-    labels = _labels(given, owner)
+    heads = _heads(given, owner)
     preprocessing, said = _preprocessing(given, owner)
-    copied = private_copy(module)
+    copied, changed = private_copy(module)
     provenance = {"source": f"module {type(module).__module__}.{type(module).__qualname__}", "preprocessing": said}
+    if changed:
+        provenance["precision"] = changed
     if "checkpoint" in given:
         path = Path(given["checkpoint"])
-        load_weights(copied, read_weights(path), labels, path.name)
+        load_weights(copied, read_weights(path), _flat(heads), path.name)
         provenance |= {"checkpoint": path.name, "sha256": sha256_of(path)}
     return build(
-        owner, copied, labels, preprocessing, layer=common["layer"], device=common["device"], provenance=provenance
+        owner,
+        copied,
+        heads,
+        preprocessing,
+        layer=common["layer"],
+        device=common["device"],
+        provenance=provenance,
+        tokens=_tokens(given),
     )
 
 
@@ -165,7 +182,7 @@ def _from_timm(what: str, given: dict[str, Any], common: Mapping[str, Any]) -> C
         if not difflib.get_close_matches(what.lower(), known, n=1, cutoff=0.5):
             known = CLASSIFIERS.names()
         raise UnknownNameError("classifier", what, known, "(or any name of timm's, a module, or a Keras .h5 file)")
-    labels = _labels(given, what)
+    heads = _heads(given, what)
     ways = [way for way in ("checkpoint", "pretrained", "random_weights") if way in given]
     if len(ways) != 1:
         said = f"not {' and '.join(ways)}" if ways else "none was given, and an untrained network explains nothing"
@@ -174,18 +191,19 @@ def _from_timm(what: str, given: dict[str, Any], common: Mapping[str, Any]) -> C
         )
     channels = given.get("channels", 3)
     module, defaults, provenance = timm_models.create(
-        what, labels, channels, checkpoint=given.get("checkpoint"), pretrained="pretrained" in given
+        what, _flat(heads), channels, checkpoint=given.get("checkpoint"), pretrained="pretrained" in given
     )
     preprocessing, said = _preprocessing(given, what, channels=channels, **defaults)
     stem = f"-{Path(given['checkpoint']).stem}" if "checkpoint" in given else ""
     return build(
         common["name"] or what + stem,
         module,
-        labels,
+        heads,
         preprocessing,
         layer=common["layer"],
         device=common["device"],
         provenance={**provenance, "preprocessing": said},
+        tokens=_tokens(given),
     )
 
 
@@ -195,15 +213,36 @@ def _refuse(given: Mapping[str, Any], keys: Sequence[str], reason: str) -> None:
         raise UsageError(f"{' and '.join(named)} cannot be given here: {reason}")
 
 
-def _labels(given: Mapping[str, Any], owner: str) -> tuple[str, ...]:
-    from workbench.classifiers.building import read_labels
-
+def _heads(given: Mapping[str, Any], owner: str, kind: Kind = "softmax") -> dict[str, Head]:
+    """Heads as stated, or one expression head with the labels and `kind`."""
+    if "heads" in given:
+        if "labels" in given:
+            raise UsageError(
+                f"the network {owner!r}: labels= is short for heads={{'expression': labels}}; give one of the two"
+            )
+        return read_heads(given["heads"])
     if "labels" not in given:
         raise UsageError(
             f"the network {owner!r} needs labels= in the order of its outputs, "
-            "for example 'anger,disgust,fear,happiness,sadness,surprise,neutral'"
+            "for example 'anger,disgust,fear,happiness,sadness,surprise,neutral' (or heads=)"
         )
-    return read_labels(given["labels"])
+    return {"expression": Head(read_labels(given["labels"]), kind)}
+
+
+def _flat(heads: Mapping[str, Head]) -> tuple[str, ...]:
+    """All labels in the order of the columns."""
+    return tuple(label for head in heads.values() for label in head.labels)
+
+
+def _tokens(given: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    """(prefix, height, width) as stated; UsageError for what is none."""
+    if "tokens" not in given:
+        return None
+    stated = given["tokens"]
+    numbers = list(stated) if isinstance(stated, Sequence) and not isinstance(stated, str) else []
+    if len(numbers) != 3 or not all(isinstance(n, int) for n in numbers) or numbers[0] < 0 or min(numbers[1:]) < 1:
+        raise UsageError(f"tokens must be (prefix, height, width), for example (1, 14, 14), not {stated!r}")
+    return (numbers[0], numbers[1], numbers[2])
 
 
 def _preprocessing(given: Mapping[str, Any], owner: str, **defaults: Any) -> tuple[Preprocessing, str]:

@@ -35,7 +35,8 @@ def randomised(classifier: Classifier, seed: int = 0) -> Classifier:
         "weights": f"random, seed {seed}; architecture of {classifier.name}",
         "caveat": "Random weights: a control, no trained network.",
     }
-    return replace(classifier, name=f"{classifier.name}-random{seed}", module=module, provenance=provenance)
+    fresh = replace(classifier, name=f"{classifier.name}-random{seed}", module=module, provenance=provenance)
+    return fresh.knowing(classifier.layouts)
 
 
 def _start_anew(part: nn.Module) -> None:

@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Any
 
 from workbench.classifiers.classifier import Classifier, Preprocessing
+from workbench.classifiers.heads import Head
 from workbench.registry import Registry
 
 CLASSIFIERS: Registry[Callable[[], Classifier]] = Registry("classifier")
@@ -36,9 +37,8 @@ def _load_row(name: str, row: Mapping[str, Any]) -> Classifier:
     return build(
         name,
         model.module,
-        tuple(row["labels"]),
+        {"expression": Head(tuple(row["labels"]), model.kind)},
         preprocessing,
-        kind=model.kind,
         layer=row["cam_layer"],
         provenance=provenance,
     )
