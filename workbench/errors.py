@@ -55,5 +55,9 @@ class LayerError(UsageError):
     """A layer that does not exist, or whose output is not spatial."""
 
 
+class UnsuitedError(LayerError):
+    """An explainer that has no meaning for this network; says what is missing and what to take instead."""
+
+
 class FrameMismatchError(UsageError):
     """Maps and masks that live in different frames or on grids of different size."""

@@ -8,7 +8,7 @@ import pytest
 
 from workbench.errors import LayerError, UnknownNameError, UsageError
 from workbench.explainers import EXPLAINERS, NativeMaps, chosen, run
-from workbench.explainers.cam import cam_method
+from workbench.explainers.cam.engine import cam_method
 
 
 @pytest.fixture
@@ -98,12 +98,12 @@ def test_a_method_that_changes_the_grid_is_refused(networks, crops, trial):
 
 def test_a_wrong_layer_is_an_error_or_a_recorded_failure(networks, crops):
     options = {"grad_cam": {"layer": "head"}}
-    with pytest.raises(LayerError, match="'head' of 'plain' gives"):
+    with pytest.raises(LayerError, match="the layer 'head' of 'plain' is not spatial"):
         run(networks["plain"], crops, "grad_cam", [0] * 4, options=options, progress=False)
     found = run(
         networks["plain"], crops, ["grad_cam", "hires_cam"], [0] * 4, options=options, on_error="record", progress=False
     )
-    assert "'head' of 'plain' gives" in found["grad_cam"].reason
+    assert "the layer 'head' of 'plain' is not spatial" in found["grad_cam"].reason
     assert found["hires_cam"].status == ["ok"] * 4
 
 

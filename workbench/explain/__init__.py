@@ -15,10 +15,12 @@ from workbench.classifiers.classifier import Classifier
 from workbench.errors import UsageError
 from workbench.explain.assembly import assemble, named, to_canonical
 from workbench.explain.native import Options, Store, explain_native, fingerprint, planned
-from workbench.explain.targets import Prediction, predict, wanted_classes
+from workbench.explain.targets import Aim, Prediction, predict, wanted_targets
+from workbench.explainers.run import PRECISIONS, layered
 from workbench.faces.faceset import FaceSet
 
 __all__ = [
+    "Aim",
     "Prediction",
     "Store",
     "assemble",
@@ -35,26 +37,30 @@ def explain(
     faces: FaceSet,
     explainers: str | Sequence[str],
     *,
-    target: str = "predicted",
+    target: str | Sequence[str] = "predicted",
+    layers: Sequence[str] | None = None,
     frame: str = "mediapipe478",
     seed: int = 0,
     options: Options | None = None,
     limit: Mapping[str, int] | None = None,
     controls: Sequence[str] = (),
+    precision: str = "float32",
     store: Store | None = None,
     progress: bool = True,
 ) -> Any:
     """Heatmaps of every explainer for every network and face.
 
-    target: see `predict`. options: explainer → its options. limit: explainer → only the first n faces. controls:
+    target: see `predict`; a list of them adds the dimension `target`, and shares the forward passes. layers: names of
+    layers for explainers that look at one; adds the dimension `layer`. options: explainer → its options. limit: explainer → only the first n faces. controls:
     "random_weights" (every method again on the network with random weights, as `<explainer>@random_weights`),
-    "edge_map", or another explainer of role "control". store: maps already there are not computed again.
+    "edge_map", or another explainer of role "control". precision: "bfloat16" makes perturbed forwards in half
+    precision. store: maps already there are not computed again.
 
     Returns a DataArray (model, explainer, image, y, x) float32 in the canonical `frame`, raw and signed, NaN where a
-    map has no data; coordinates status, role, control_of, layer, predicted, explained, `probability_<class>`, label,
-    subject, sha256 and `group_<column>`; failures of single explainers in `attrs["failures"]` (JSON), the
+    map has no data; coordinates status, role, control_of, layer, predicted, explained, `probability_<class>` (other
+    heads: `au_<number>`, `<head>_<label>`), label, subject, sha256 and `group_<column>`; failures of single explainers in `attrs["failures"]` (JSON), the
     score that was explained in `attrs["target_space"]`. With frame="native", a dict (model, explainer) → DataArray
-    (image, y, x) at the method's own resolution instead.
+    (image, y, x) at the method's own resolution instead; with layers, (model, explainer, layer).
 
     Raises UnknownNameError for an unknown explainer, option, control or frame, and UsageError for a wrong target,
     before any work.
@@ -70,7 +76,11 @@ def explain(
     planned(explainers, options, limit, controls)
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**63:
         raise UsageError(f"the seed must be a whole number from 0 to 2^63 − 1, not {seed!r}")
-    wanted_classes(target, faces)
+    targets = [one.name for one in wanted_targets(target, faces)]
+    target = targets[0] if isinstance(target, str) else targets
+    layered([name for name in planned(explainers, options, limit, controls) if "@" not in name], layers, options)
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision {precision!r} is not known; choose one of {', '.join(PRECISIONS)}")
     if frame != "native":
         load_frame(frame)
     native, predictions = {}, {}
@@ -81,17 +91,29 @@ def explain(
             faces,
             explainers,
             target,
+            layers=layers,
             seed=seed,
             options=options,
             limit=limit,
             controls=controls,
+            precision=precision,
             store=store,
             progress=progress,
             prediction=predictions[network.name],
         )
     if frame == "native":
-        return {(model, name): named(maps, faces) for model, found in native.items() for name, maps in found.items()}
-    return assemble(native, predictions, faces, frame=frame, target=target, seed=seed)
+        return {
+            (model, name, layer) if layers is not None else (model, name): named(
+                {key: maps for key, maps in found.items() if key[:2] == (name, layer)},
+                faces,
+                several=isinstance(target, list),
+            )
+            for model, found in native.items()
+            for name, layer, _ in found
+        }
+    return assemble(
+        native, predictions, faces, frame=frame, target=target, layers=layers, seed=seed, precision=precision
+    )
 
 
 def _networks(given: Any) -> list[Classifier]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from workbench.errors import UnknownNameError, UsageError
+from workbench.explain.regions import face_pictures, region_masks
 from workbench.explain.targets import Prediction, predict
-from workbench.explainers import EXPLAINERS, NativeMaps, chosen, run
+from workbench.explainers import EXPLAINERS, NativeMaps, chosen
+from workbench.explainers.run import Key, layered, run_all
 from workbench.vocabulary import ON_RANDOM_WEIGHTS, RANDOM_WEIGHTS
 
 if TYPE_CHECKING:
@@ -35,23 +38,27 @@ def explain_native(
     classifier: Classifier,
     faces: FaceSet,
     names: str | Sequence[str],
-    target: str = "predicted",
+    target: str | Sequence[str] = "predicted",
     *,
+    layers: Sequence[str] | None = None,
     seed: int = 0,
     options: Options | None = None,
     limit: Mapping[str, int] | None = None,
     controls: Sequence[str] = (),
+    precision: str = "float32",
     store: Store | None = None,
     progress: bool = True,
     prediction: Prediction | None = None,
-) -> dict[str, NativeMaps]:
-    """Maps of one network as the methods made them, methods first, then controls; arguments as in `explain`.
+) -> dict[Key, NativeMaps]:
+    """Maps of one network as the methods made them, (explainer, layer, target) → maps; arguments as in `explain`.
 
-    An explainer that fails on this network comes back "not computed" with its reason; the rest goes on.
+    Methods come first, then controls; `layer` is "" where none was asked for. An explainer that fails on this network
+    comes back "not computed" with its reason; the rest goes on.
     """
     plan = planned(names, options, limit, controls)
     prediction = prediction or predict(classifier, faces, target)
-    result: dict[str, NativeMaps] = {}
+    wanted = layered(_methods(plan), layers, options)
+    result: dict[Key, NativeMaps] = {}
     for suffix in ("", ON_RANDOM_WEIGHTS):
         part = [name for name in plan if name.endswith(ON_RANDOM_WEIGHTS) == bool(suffix)]
         if not part:
@@ -64,79 +71,119 @@ def explain_native(
         weights = fingerprint(network) if store is not None else ""
         for count in dict.fromkeys(_count(limit, name, len(faces)) for name in part):
             todo = {name.removesuffix(suffix) for name in part if _count(limit, name, len(faces)) == count}
-            for name, maps in _some(network, faces, todo, prediction, count, seed, options, store, weights, progress):
-                result[name + suffix] = maps
-    return {name: result[name] for name in plan}
+            work = _Work(network, weights, faces, prediction, count, layers, seed, options, precision, store, progress)
+            for (name, layer, aim), maps in work.maps(todo).items():
+                result[name + suffix, layer, aim] = maps
+    order = [(name, layer, aim.target) for name in plan for layer in wanted for aim in prediction.aims]
+    return {key: result[key] for key in order}
 
 
-def _some(
-    network: Classifier,
-    faces: FaceSet,
-    names: set[str],
-    prediction: Prediction,
-    count: int,
-    seed: int,
-    options: Options | None,
-    store: Store | None,
-    weights: str,
-    progress: bool,
-) -> Iterator[tuple[str, NativeMaps]]:
-    """Maps of the first `count` faces: from the store where they are, computed and kept where they are not."""
-    order = [name for name in EXPLAINERS.names() if name in names]
-    requests = chosen(order, {name: value for name, value in (options or {}).items() if name in names})
-    targets = prediction.target[:count]
-    usable = np.flatnonzero(targets >= 0)
-    if not len(usable):
-        yield from ((name, NativeMaps.missing(count, "", requests[name])) for name in order)
-        return
-    digests = faces.table["sha256"].astype(str).tolist()
-    keys = {
-        name: {
-            "weights": weights,
+@dataclass(frozen=True)
+class _Work:
+    """The first `count` faces of one network: maps from the store where they are, computed and kept elsewhere."""
+
+    network: Classifier
+    weights: str
+    faces: FaceSet
+    prediction: Prediction
+    count: int
+    layers: Sequence[str] | None
+    seed: int
+    options: Options | None
+    precision: str
+    store: Store | None
+    progress: bool
+
+    def maps(self, names: set[str]) -> dict[Key, NativeMaps]:
+        order = sorted(names, key=_place)
+        requests = chosen(order, {name: value for name, value in (self.options or {}).items() if name in names})
+        wanted = layered(_methods(order), self.layers, requests)
+        aims = self.prediction.aims
+        keys = [(name, layer, aim.target) for name in order for layer in wanted for aim in aims]
+        usable = np.flatnonzero(np.any([aim.weights[: self.count].any(1) for aim in aims], axis=0))
+        if not len(usable):
+            return {key: NativeMaps.missing(self.count, "", requests[key[0]], key[1]) for key in keys}
+        kept = {key: self._kept(key, requests, usable) for key in keys}
+        todo = list(dict.fromkeys(name for name, layer, aim in keys if kept[name, layer, aim] is None))
+        fresh: dict[Key, NativeMaps] = {}
+
+        def keep(key: Key, maps: NativeMaps) -> None:
+            fresh[key] = self._spread(maps, usable, key[2])
+            if self.store is not None and not maps.reason:
+                self.store.put(self._key(key, requests, usable), fresh[key])
+
+        if todo:
+            on_crop, pictures = region_masks(self.faces), face_pictures(self.faces)
+            run_all(
+                self.network,
+                self.faces.images[usable],
+                todo,
+                np.stack([aim.weights[usable] for aim in aims], axis=1),
+                [aim.target for aim in aims],
+                layers=self.layers if any("layer" in requests[name] for name in todo) else None,
+                seed=self.seed,
+                options={name: requests[name] for name in todo},
+                precision=self.precision,
+                progress=self.progress,
+                on_error="record",
+                on_done=keep,
+                regions=lambda name, index: on_crop(name, int(usable[index])),
+                pictures=lambda name, index: pictures(name, int(usable[index])),
+            )
+        return {key: fresh[key] if key in fresh else kept[key] for key in keys}  # type: ignore[misc]
+
+    def _kept(self, key: Key, requests: Mapping[str, Mapping[str, Any]], usable: np.ndarray) -> NativeMaps | None:
+        return None if self.store is None else self.store.get(self._key(key, requests, usable))
+
+    def _key(self, key: Key, requests: Mapping[str, Mapping[str, Any]], usable: np.ndarray) -> dict[str, Any]:
+        """Everything that determines these maps."""
+        name, layer, target = key
+        aim = next(aim for aim in self.prediction.aims if aim.target == target)
+        digests = self.faces.table["sha256"].astype(str).tolist()
+        found = {
+            "weights": self.weights,
             "crops": [digests[i] for i in usable],
-            "targets": targets[usable].tolist(),
+            "targets": hashlib.sha256(np.ascontiguousarray(aim.weights[usable]).tobytes()).hexdigest(),
             "places": usable.tolist(),
-            "count": count,
+            "count": self.count,
             "explainer": name,
-            "options": requests[name],
-            "seed": seed,
+            "options": {**requests[name], **({"layer": layer} if layer else {})},
+            "seed": self.seed,
+            "precision": self.precision,
             "version": package_version(),
         }
-        for name in order
-    }
-    kept = {name: store.get(keys[name]) for name in order} if store is not None else {}
-    fresh: dict[str, NativeMaps] = {}
+        if "regions" in requests[name]:  # drawn by landmarks
+            found["landmarks"] = hashlib.sha256(np.ascontiguousarray(self.faces.landmarks).tobytes()).hexdigest()
+        if requests[name].get("fill") == "average_face":  # made of all faces
+            found["faces"] = digests
+        return found
 
-    def keep(name: str, maps: NativeMaps) -> None:
-        fresh[name] = _spread(maps, usable, count)
-        if store is not None and not maps.reason:
-            store.put(keys[name], fresh[name])
-
-    todo = [name for name in order if kept.get(name) is None]
-    if todo:
-        run(
-            network,
-            faces.images[usable],
-            todo,
-            targets[usable],
-            seed=seed,
-            progress=progress,
-            on_error="record",
-            options={name: requests[name] for name in todo},
-            on_done=keep,
-        )
-    for name in order:
-        yield name, fresh[name] if name in fresh else kept[name]  # type: ignore[misc]
+    def _spread(self, maps: NativeMaps, usable: np.ndarray, target: str) -> NativeMaps:
+        """Maps of the usable faces as maps of the first `count`; none where this target has nothing to explain."""
+        aim = next(aim for aim in self.prediction.aims if aim.target == target)
+        there = aim.weights[usable].any(1)
+        if len(usable) == self.count and there.all():
+            return maps
+        values = np.full((self.count, *maps.values.shape[1:]), np.nan, np.float32)
+        values[usable[there]] = maps.values[there]
+        status = np.full(self.count, "not computed", object)
+        status[usable[there]] = np.array(maps.status, object)[there]
+        parts = None
+        if maps.parts is not None:
+            parts = np.full((self.count, maps.parts.shape[1]), np.nan, np.float32)
+            parts[usable[there]] = maps.parts[there]
+        return replace(maps, values=values, status=status.tolist(), parts=parts)
 
 
-def _spread(maps: NativeMaps, places: np.ndarray, count: int) -> NativeMaps:
-    if len(places) == count:
-        return maps
-    values = np.full((count, *maps.values.shape[1:]), np.nan, np.float32)
-    values[places] = maps.values
-    status = np.full(count, "not computed", object)
-    status[places] = maps.status
-    return NativeMaps(values, status.tolist(), maps.layer, maps.options, maps.reason)
+def _methods(names: Sequence[str]) -> list[str]:
+    """Explainers as they are registered, controls on random weights by the method that they control."""
+    return list(dict.fromkeys(name.removesuffix(ON_RANDOM_WEIGHTS) for name in names))
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Order of registration; derived names behind."""
+    known = EXPLAINERS.names()
+    return (known.index(name) if name in known else len(known), name)
 
 
 def _count(limit: Mapping[str, int] | None, name: str, faces: int) -> int:

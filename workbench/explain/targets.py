@@ -1,76 +1,170 @@
-"""What a network says about the faces, and which of its classes is explained for each."""
+"""Which score is explained for each face: targets by name, and what a network makes of them."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.errors import UsageError
-from workbench.vocabulary import expression
+from workbench.errors import UnknownNameError, UsageError
+from workbench.vocabulary import ACTION_UNITS, expression
 
 if TYPE_CHECKING:
     from workbench.classifiers.classifier import Classifier
     from workbench.faces.faceset import FaceSet
 
+WAYS = "predicted, labelled, expression:<name>, au:<number>, affect:<name>, or a contrast <head>:<one>-vs-<other>"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A score by its name: `predicted`, `labelled`, or outputs of one head, `minus` being the contrast's second."""
+
+    name: str
+    head: str = "expression"
+    plus: str = ""
+    minus: str = ""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """One target on N faces of one network.
+
+    weights: (N, columns) float32, the score is their sum with the network's outputs; a row of zeros where nothing can
+    be explained. explained: what that is for each face ("happiness", "au:12", "happiness-vs-fear", "" for nothing).
+    reason: one line if the network lacks it ("" if it is merely that an image has no label).
+    """
+
+    target: str
+    weights: np.ndarray
+    explained: tuple[str, ...]
+    reason: str = ""
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one network says about N faces, and which class of each is explained.
+    """What one network says about N faces, and what is explained of each.
 
-    probability: (N, classes) float32 over `labels`. target: (N,) class index, −1 where nothing can be explained;
-    `reason` says why in one line ("" if it is merely that an image has no label).
+    heads: head → labels, in the order of the columns. activated: (N, columns) float32, probabilities of expressions
+    and action units, affect as it is. aims: one for each target asked for.
     """
 
-    labels: tuple[str, ...]
-    probability: np.ndarray
-    target: np.ndarray
-    reason: str = ""
+    heads: Mapping[str, tuple[str, ...]]
+    activated: np.ndarray
+    aims: tuple[Aim, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Classes of the expression head, () without one."""
+        return self.heads.get("expression", ())
+
+    @property
+    def probability(self) -> np.ndarray:
+        """Probabilities (N, classes) of the expression head."""
+        start = _start(self.heads, "expression") if self.labels else 0
+        return self.activated[:, start : start + len(self.labels)]
 
     @property
     def predicted(self) -> list[str]:
-        """The most probable class of each face."""
+        """The most probable expression of each face, "" without an expression head."""
+        if not self.labels:
+            return [""] * len(self.activated)
         return [self.labels[index] for index in self.probability.argmax(1)]
 
-    @property
-    def explained(self) -> list[str]:
-        """The class that is explained for each face, "" where none is."""
-        return [self.labels[index] if index >= 0 else "" for index in self.target]
+
+def _start(heads: Mapping[str, tuple[str, ...]], head: str) -> int:
+    order = list(heads)
+    return sum(len(heads[name]) for name in order[: order.index(head)])
 
 
-def predict(classifier: Classifier, faces: FaceSet, target: str = "predicted") -> Prediction:
-    """Probabilities of every face and the class to be explained.
+def predict(classifier: Classifier, faces: FaceSet, target: str | Sequence[str] = "predicted") -> Prediction:
+    """Outputs of every face, and the weights of every target.
 
-    target: "predicted" (the network's own argmax), "labelled" (the face's label; none without one) or
-    "expression:<name>". UsageError for anything else, and for "labelled" where no face has a label.
+    Targets: "predicted" (the network's own most probable expression), "labelled" (the face's label; none without
+    one), "expression:<name>", "au:<FACS number>", "affect:valence", any head of the network by its name; a contrast
+    is "expression:happiness-vs-fear". Raises UsageError for anything else, and for "labelled" where no face has a
+    label, UnknownNameError for an expression or action unit that does not exist.
     """
-    wanted = wanted_classes(target, faces)
-    probability = np.asarray(classifier.probabilities(faces.images), np.float32)
-    if wanted is None:
-        return Prediction(classifier.labels, probability, probability.argmax(1))
-    place = {label: index for index, label in enumerate(classifier.labels)}
-    indices = np.array([place.get(name, -1) for name in wanted], np.int64)
-    lacking = sorted({name for name in wanted if name and name not in place})
-    reason = f"no class for {', '.join(lacking)}; its classes: {', '.join(classifier.labels)}" if lacking else ""
-    return Prediction(classifier.labels, probability, indices, reason)
+    wanted = wanted_targets(target, faces)
+    parts = [
+        classifier.activated(classifier.logits(classifier.inputs(faces.images[start : start + 64]))).cpu().numpy()
+        for start in range(0, len(faces), 64)
+    ]
+    activated = np.concatenate(parts).astype(np.float32)
+    heads = {name: head.labels for name, head in classifier.heads.items()}
+    bare = Prediction(heads, activated, ())
+    return Prediction(heads, activated, tuple(_aim(one, bare, faces) for one in wanted))
 
 
-def wanted_classes(target: str, faces: FaceSet) -> list[str] | None:
-    """The class that `target` asks for on each face ("" = none known), or None for the network's own choice."""
-    if not isinstance(target, str):
-        raise UsageError(f"target {target!r} is not understood; say predicted, labelled or expression:<name>")
-    if target == "predicted":
-        return None
-    if target == "labelled":
-        labels = [str(label) for label in faces.table["label"]]
-        if not any(labels):
-            raise UsageError(
-                "target 'labelled' needs labels, and no face has one; put the pictures into folders named like "
-                "expressions, or list them in a table with a column 'label'"
-            )
-        return labels
-    kind, _, name = target.partition(":")
-    if kind != "expression" or not name:
-        raise UsageError(f"target {target!r} is not understood; say predicted, labelled or expression:<name>")
-    return [expression(name)] * len(faces)
+def wanted_targets(target: str | Sequence[str], faces: FaceSet) -> tuple[Target, ...]:
+    """The targets asked for, each checked as far as it can be without a network."""
+    names = [target] if isinstance(target, str) or not isinstance(target, Sequence) else list(target)
+    if not names:
+        raise UsageError(f"no target was named; say {WAYS}")
+    found = tuple(_read(name) for name in names)
+    if len({one.name for one in found}) < len(found):
+        raise UsageError(f"a target is named twice among {', '.join(map(str, names))}")
+    if any(one.name == "labelled" for one in found) and not any(str(label) for label in faces.table["label"]):
+        raise UsageError(
+            "target 'labelled' needs labels, and no face has one; put the pictures into folders named like "
+            "expressions, or list them in a table with a column 'label'"
+        )
+    return found
+
+
+def _read(name: object) -> Target:
+    if name in ("predicted", "labelled"):
+        return Target(str(name))
+    head, _, said = name.partition(":") if isinstance(name, str) else ("", "", "")
+    if not head or not said.strip():
+        raise UsageError(f"target {name!r} is not understood; say {WAYS}")
+    plus, *others = (part.strip() for part in said.split("-vs-"))
+    if len(others) > 1 or not all([plus, *others]):
+        raise UsageError(f"target {name!r} is not understood; a contrast is {head}:<one>-vs-<other>")
+    plus, minus = label_of(head, plus), label_of(head, others[0]) if others else ""
+    if plus == minus:
+        raise UsageError(f"target {name!r} sets {plus} against itself")
+    return Target(f"{head}:{plus}" + (f"-vs-{minus}" if minus else ""), head, plus, minus)
+
+
+def label_of(head: str, text: str) -> str:
+    """A label as the workbench spells it: expressions by their vocabulary, action units by their FACS number."""
+    if head == "expression":
+        return expression(text)
+    if head == "au":
+        number = re.fullmatch(r"(?:au)?[ _]?0*(\d+)", text.lower())
+        if number is None or int(number[1]) not in ACTION_UNITS:
+            raise UnknownNameError("action unit", text, map(str, ACTION_UNITS))
+        return number[1]
+    return text
+
+
+def _aim(target: Target, said: Prediction, faces: FaceSet) -> Aim:
+    count, heads = said.activated.shape[0], said.heads
+    weights = np.zeros((count, said.activated.shape[1]), np.float32)
+    if target.head not in heads:
+        return Aim(target.name, weights, ("",) * count, f"no head {target.head!r}; its heads: {', '.join(heads)}")
+    labels, start = heads[target.head], _start(heads, target.head)
+    if target.plus:
+        plus, minus = [target.plus] * count, [target.minus] * count
+    else:
+        plus = said.predicted if target.name == "predicted" else [str(label) for label in faces.table["label"]]
+        minus = [""] * count
+    place = {label: start + index for index, label in enumerate(labels)}
+    explained = []
+    for row, (one, other) in enumerate(zip(plus, minus, strict=True)):
+        if not one or any(label and label not in place for label in (one, other)):
+            explained.append("")
+            continue
+        weights[row, place[one]] = 1
+        if other:
+            weights[row, place[other]] = -1
+        words = f"{one}-vs-{other}" if other else one
+        explained.append(words if target.head == "expression" else f"{target.head}:{words}")
+    lacking = sorted({label for label in (*plus, *minus) if label and label not in place})
+    what = "class" if target.head == "expression" else target.head
+    reason = f"no {what} for {', '.join(lacking)}; its classes: {', '.join(labels)}" if lacking else ""
+    return Aim(target.name, weights, tuple(explained), reason)

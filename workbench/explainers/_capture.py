@@ -1,38 +1,21 @@
-"""The only place that touches hooks: a network is borrowed, read at one layer, and given back as it was."""
+"""The only place that touches hooks: a network is borrowed, read at its layers, and given back as it was."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils import checkpoint
 
 from workbench.errors import ClassifierError, LayerError
+from workbench.explainers.spaces import scores
 
 if TYPE_CHECKING:
     from workbench.classifiers.classifier import Classifier
-
-
-@dataclass
-class Reading:
-    """What one layer gave in one forward: `activation` is a leaf (N, channels, height, width); `calls` counts runs."""
-
-    activation: torch.Tensor | None = None
-    calls: int = 0
-
-
-@dataclass(frozen=True)
-class LayerView:
-    """One forward and one backward: activations and gradients (N, C, h, w), target scores (N,), `silent` (N,) bool
-    where the whole gradient is zero."""
-
-    activations: torch.Tensor
-    gradients: torch.Tensor
-    scores: torch.Tensor
-    silent: torch.Tensor = field(repr=False)
+    from workbench.classifiers.layout import Layout
 
 
 def plain(module: torch.nn.Module) -> torch.nn.Module:
@@ -46,114 +29,227 @@ def plain(module: torch.nn.Module) -> torch.nn.Module:
 
 @contextmanager
 def borrowed(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
-    """The network in evaluation mode with frozen parameters; modes, flags and random state return on the way out."""
+    """The network in evaluation mode with frozen parameters; modes, flags and random state return on the way out.
+
+    Gradient checkpointing, which would run layers twice and cut what was read from the score, is off meanwhile.
+    """
     module = plain(module)
-    modes = [(part, part.training) for part in module.modules()]
-    flags = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
-    devices = sorted({p.device.index or 0 for p, _ in flags if p.device.type == "cuda"})
-    with torch.random.fork_rng(devices=devices):
+    modes = [part for part in module.modules() if part.training]
+    flags = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    devices = sorted({p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"})
+    with torch.random.fork_rng(devices=devices), _without_checkpointing():
         try:
-            for part, _ in modes:
+            for part in modes:
                 part.training = False
-            for parameter, _ in flags:
+            for parameter in flags:
                 parameter.requires_grad_(False)
             yield module
         finally:
-            for part, mode in modes:
-                part.training = mode
-            for parameter, flag in flags:
-                parameter.requires_grad_(flag)
+            for part in modes:
+                part.training = True
+            for parameter in flags:
+                parameter.requires_grad_(True)
+
+
+class _Through:
+    """Stands in for torch's checkpointing function: simply calls what it is given."""
+
+    @staticmethod
+    def apply(function: Callable[..., Any], _preserve: bool, *args: Any) -> Any:
+        return function(*args)
+
+
+def _nothing(*_: Any, **__: Any) -> Iterator[None]:
+    yield
 
 
 @contextmanager
-def quick(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
-    """A copy for many passes: channels-last weights make convolutions up to three times as fast on a CPU.
-
-    A module that cannot be copied is borrowed as it is.
-    """
-    with borrowed(module) as own:
-        try:
-            fast = copy.deepcopy(own).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        except (RuntimeError, TypeError):  # tensors that are no graph leaves, handles that cannot be copied
-            fast = own
-        yield fast
-
-
-def pass_length(inputs: torch.Tensor) -> int:
-    """Pictures in one pass: what fits a CPU's cache (measured), or fills a GPU."""
-    if inputs.device.type != "cpu":
-        return 256
-    return 16 if inputs.shape[2] * inputs.shape[3] <= 128**2 else 8
-
-
-@contextmanager
-def reading(module: torch.nn.Module, layer: str, owner: str) -> Iterator[Reading]:
-    """Catch the output of `layer` as a gradient leaf, cut off from everything upstream.
-
-    The network goes on with a copy, so an in-place operation after the layer cannot change what was read. Raises
-    LayerError for a layer that does not exist, is not spatial, or runs twice in one forward (its two outputs would
-    be two different maps).
-    """
-    result = Reading()
-
-    def hook(_module: torch.nn.Module, _inputs: object, output: object) -> torch.Tensor:
-        result.calls += 1
-        if result.calls > 1:
-            raise LayerError(f"layer {layer!r} of {owner!r} runs twice in one forward; choose one that runs once")
-        if not isinstance(output, torch.Tensor) or output.ndim != 4 or output.shape[2] * output.shape[3] < 2:
-            shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-            raise LayerError(
-                f"layer {layer!r} of {owner!r} gives {shape}, not (images, channels, height, width) with more than "
-                "one place; choose one of Classifier.spatial_layers()"
-            )
-        result.activation = output.detach().clone().requires_grad_()
-        return result.activation.clone()
-
+def _without_checkpointing() -> Iterator[None]:
+    stand_ins = {"CheckpointFunction": _Through, "_checkpoint_without_reentrant_generator": _nothing}
+    kept = {name: getattr(checkpoint, name) for name in stand_ins if hasattr(checkpoint, name)}
     try:
-        target = module.get_submodule(layer) if layer else None
-    except AttributeError:
-        target = None
-    if target is None:
-        known = ", ".join([name for name, part in module.named_modules() if isinstance(part, torch.nn.Conv2d)][-4:])
-        if not layer:
-            raise LayerError(
-                f"{owner!r} has no layer with a grid that a CAM could look at; state layer=, or take explainers of the "
-                "gradient or perturbation family"
-            )
-        raise LayerError(f"{owner!r} has no layer {layer!r}; its last convolutions: {known or 'none'}")
-    handle = target.register_forward_hook(hook)
-    try:
-        yield result
+        for name in kept:
+            setattr(checkpoint, name, stand_ins[name])
+        yield
     finally:
-        handle.remove()
+        for name, value in kept.items():
+            setattr(checkpoint, name, value)
 
 
-def view(classifier: Classifier, layer: str, inputs: torch.Tensor, targets: torch.Tensor) -> LayerView:
-    """One forward, and one backward of each image's target score that goes no further down than `layer`."""
-    if len(targets) != len(inputs):
-        raise ValueError(f"{len(targets)} targets for {len(inputs)} images; give one each")
-    with (
-        borrowed(classifier.module) as module,
-        reading(module, layer, classifier.name) as read,
-        torch.inference_mode(False),
-        torch.enable_grad(),
-    ):
-        logits = expression_scores(module(inputs.clone()), classifier)
-        columns = targets.to(logits.device, copy=True)[:, None]
-        leaf = read.activation
-        if leaf is None:
-            raise LayerError(f"layer {layer!r} of {classifier.name!r} does not run in a forward; choose another")
-        scores = logits.gather(1, columns)[:, 0]
-        found = torch.autograd.grad(scores.sum(), leaf, allow_unused=True)[0] if scores.requires_grad else None
-    gradients = torch.zeros_like(leaf) if found is None else found
-    silent = gradients.flatten(1).abs().amax(1) == 0
-    return LayerView(leaf.detach().float(), gradients.float(), scores.detach().float(), silent)
+class Forward:
+    """One forward of a batch, read at some layers; gradients of any score at all of them by one backward each.
+
+    leaves: layer → what it gave, on its grid (N, C, h, w) float32. outputs: (N, columns), with the graph down to the
+    earliest layer and nothing before it. The network goes on with copies, so that an in-place operation after a layer
+    cannot change what was read.
+
+    Raises LayerError for a layer that does not run, or runs twice (its two outputs would be two different maps).
+    """
+
+    def __init__(
+        self, classifier: Classifier, module: torch.nn.Module, layers: Sequence[str], inputs: torch.Tensor
+    ) -> None:
+        self.classifier, self.module, self.inputs = classifier, module, inputs
+        self.leaves: dict[str, torch.Tensor] = {}
+        with ExitStack() as stack, torch.inference_mode(False), torch.enable_grad():
+            for layer in dict.fromkeys(layers):
+                self._listen(stack, layer)
+            self.outputs = classifier.outputs_of(module(conv_friendly(inputs.clone())))
+        for layer in layers:
+            if layer not in self.leaves:
+                raise LayerError(f"layer {layer!r} of {classifier.name!r} does not run in a forward; choose another")
+
+    def _listen(self, stack: ExitStack, layer: str) -> None:
+        layout = self.classifier.layout(layer)
+
+        def hook(_module: torch.nn.Module, _inputs: object, output: Any) -> torch.Tensor:
+            if layer in self.leaves:
+                raise LayerError(
+                    f"layer {layer!r} of {self.classifier.name!r} runs twice in one forward; choose one that runs once"
+                )
+            grid = layout.to_grid(output)
+            leaf = grid.clone() if output.requires_grad else grid.detach().clone().requires_grad_()
+            self.leaves[layer] = leaf
+            return layout.from_grid(leaf.clone(), output)
+
+        handle = self.module.get_submodule(layer).register_forward_hook(hook)
+        stack.callback(handle.remove)
+
+    def gradients(self, weights: torch.Tensor, space: str) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Scores (N,) under `weights` (N, columns), and their gradients at every layer; zeros where there is none."""
+        with torch.inference_mode(False), torch.enable_grad():
+            found = scores(self.outputs, weights.clone(), self.classifier, space)
+            names = list(self.leaves)
+            given: Sequence[torch.Tensor | None] = [None] * len(names)
+            if found.requires_grad:
+                leaves = [self.leaves[name] for name in names]
+                given = torch.autograd.grad(found.sum(), leaves, retain_graph=True, allow_unused=True)
+        gradients = {
+            name: torch.zeros_like(self.leaves[name]) if one is None else one.detach()
+            for name, one in zip(names, given, strict=True)
+        }
+        return found.detach(), gradients
 
 
-def expression_scores(output: object, classifier: Classifier) -> torch.Tensor:
-    """The expression head's columns (N, labels) of what the network gave; ClassifierError for another shape."""
-    wanted = classifier.outputs
-    if not isinstance(output, torch.Tensor) or output.ndim != 2 or output.shape[1] != wanted:
-        shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-        raise ClassifierError(f"{classifier.name!r} gives {shape} for {wanted} labels; expected (images, {wanted})")
-    return output[:, classifier.columns("expression")]
+class Tail:
+    """The part of a network behind one layer, run again and again without what lies before it.
+
+    One forward of the batch is recorded; in later ones every module that was through before the layer gives what it
+    gave then. That holds for any module tree; where the check on the recorded batch fails (a network that computes
+    outside modules with state of its own), the whole network runs each time with the layer's output replaced.
+    """
+
+    def __init__(self, classifier: Classifier, module: torch.nn.Module, layer: str, inputs: torch.Tensor) -> None:
+        self.classifier, self.module, self.layer = classifier, module, layer
+        self.inputs = conv_friendly(inputs)
+        self.layout: Layout = classifier.layout(layer)
+        self._target = module.get_submodule(layer)
+        self._kept: dict[torch.nn.Module, list[Any]] = {}
+        self._own: torch.Tensor | None = None
+        self._copy = False
+        outputs = self._record()
+        assert self._own is not None
+        rows = torch.arange(len(inputs), device=inputs.device).flip(0)
+        with torch.no_grad():
+            try:
+                again = self(self.layout.to_grid(self._own).flip(0), rows)
+                sound = torch.allclose(again, outputs.flip(0), rtol=1e-3, atol=1e-4 * float(outputs.abs().max()) + 1e-6)
+            except RuntimeError:
+                sound = False
+        if not sound:
+            self._kept = {}
+
+    def _record(self) -> torch.Tensor:
+        """One forward; the outputs of what is finished before the layer, outermost modules only."""
+        parts = self.layer.split(".")
+        path = [self.module.get_submodule(".".join(parts[:depth])) for depth in range(len(parts))]
+        beside = {child for one in path for child in one.children()} - set(path) - {self._target}
+        done = False
+
+        def keep(part: torch.nn.Module, _inputs: object, output: Any) -> None:
+            if not done:
+                self._kept.setdefault(part, []).append(_copied(output))
+
+        def stop(_part: torch.nn.Module, _inputs: object, output: Any) -> None:
+            nonlocal done
+            self._own, done = output.detach().clone(), True
+
+        with ExitStack() as stack, torch.no_grad():
+            for part in beside:
+                stack.callback(part.register_forward_hook(keep).remove)
+            stack.callback(self._target.register_forward_hook(stop).remove)
+            outputs = self.classifier.outputs_of(self.module(self.inputs))
+        if self._own is None:
+            raise LayerError(f"layer {self.layer!r} of {self.classifier.name!r} does not run in a forward")
+        return outputs
+
+    def __call__(self, grids: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Outputs (M, columns) where for image rows[m] the layer's places are grids[m]; differentiable in `grids`."""
+        try:
+            return self._run(grids, rows)
+        except RuntimeError as error:
+            if self._copy or "single memory location" not in str(error):
+                raise
+            self._copy = True  # the network works in place on what an earlier module gave
+            return self._run(grids, rows)
+
+    def _run(self, grids: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        assert self._own is not None
+        one = len(rows) > 0 and bool((rows == rows[0]).all())
+
+        def take(value: Any) -> Any:
+            if isinstance(value, torch.Tensor):
+                if value.ndim == 0 or len(value) != len(self.inputs):
+                    return value
+                if one and not self._copy:
+                    return value[int(rows[0]) :][:1].expand(len(rows), *value.shape[1:])
+                return value.index_select(0, rows)
+            if isinstance(value, tuple | list):
+                return type(value)(take(part) for part in value)
+            if isinstance(value, dict):
+                return {key: take(part) for key, part in value.items()}
+            return value
+
+        replaced = self.layout.from_grid(grids, take(self._own))
+        with ExitStack() as stack:
+            for part, given in self._kept.items():
+                stack.enter_context(_forward_replaced(part, [partial(take, value) for value in given]))
+            stack.enter_context(_forward_replaced(self._target, [lambda: replaced]))
+            return self.classifier.outputs_of(self.module(take(self.inputs)))
+
+
+def _copied(value: Any) -> Any:
+    """What a module gave, safe from what later ones do to it in place."""
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, tuple | list):
+        return type(value)(_copied(part) for part in value)
+    if isinstance(value, dict):
+        return {key: _copied(part) for key, part in value.items()}
+    return value
+
+
+@contextmanager
+def _forward_replaced(part: torch.nn.Module, given: list[Callable[[], Any]]) -> Iterator[None]:
+    """Meanwhile the module's first calls give what `given` makes, one each; later calls run as ever."""
+    own, own_attribute = part.forward, "forward" in part.__dict__
+    left = iter(given)
+
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        for make in left:
+            return make()
+        return own(*args, **kwargs)
+
+    part.forward = stand_in
+    try:
+        yield
+    finally:
+        if own_attribute:
+            part.forward = own
+        else:
+            del part.__dict__["forward"]
+
+
+def conv_friendly(inputs: torch.Tensor) -> torch.Tensor:
+    """Inputs in channels-last memory order, in which convolutions run up to three times as fast on a CPU."""
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs

@@ -17,15 +17,18 @@ def control(name: str, *, reference: str = "") -> Callable[[Function], Function]
     """Register `(crop, stream, *, options) -> map` with the role "control"."""
 
     def decorate(function: Function) -> Function:
-        add(Explainer(name, function, "control", "control", options_of(function), cost="none"), reference=reference)
+        explainer = Explainer(
+            name, function, "control", "control", options_of(function), engine=__name__, cost="none", classless=True
+        )
+        add(explainer, reference=reference)
         return function
 
     return decorate
 
 
-def compute(job: Job, group: list[Request]) -> dict[str, NativeMaps]:
-    """One crop at a time; the network is not asked."""
-    result = {}
+def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
+    """One crop at a time; the network is not asked, so that one map serves every target."""
+    result = []
     for explainer, options in group:
         values = np.stack(
             [
@@ -33,7 +36,7 @@ def compute(job: Job, group: list[Request]) -> dict[str, NativeMaps]:
                 for index, image in enumerate(job.images)
             ]
         )
-        result[explainer.name] = NativeMaps(values, statuses(values), "", options)
+        result.append([NativeMaps(values, statuses(values), "", options)] * job.targets)
     job.advance(len(job.images))
     return result
 

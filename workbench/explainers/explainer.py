@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
+from workbench.errors import UsageError
 from workbench.registry import Registry
 
 if TYPE_CHECKING:
+    import torch
+
     from workbench.classifiers.classifier import Classifier
 
 Family = Literal["cam", "gradient", "perturbation", "control"]
@@ -27,10 +30,12 @@ FLAT = 1e-6  # a map whose range is below this share of its largest absolute val
 class Explainer:
     """One way to explain a decision.
 
-    method: a pure function; what it takes and gives is stated by its family's engine. family: the engine.
-    options: every option with its default. shared: the options that the engine itself consumes; explainers of one
-    family (and, for perturbation, one `design`) with equal shared options are computed together, sharing forwards.
-    cost: rough number of forward passes per face, in words.
+    method: a function; what it takes and gives is stated by its engine. family: under which it is listed. engine: the
+    module whose `compute` runs it. options: every option with its default. shared: the options that the engine itself
+    consumes. together: those of them on which explainers must agree to be computed together, sharing forwards
+    (perturbation: also the same `design`). cost: rough number of forward passes per face, in words; expensive: more
+    than 200 of them by default. classless: the map knows no class, and is one for all targets. takes_view: a CAM
+    method that is given the whole `View`. free_grid: its maps need not have the layer's resolution.
     """
 
     name: str
@@ -39,13 +44,19 @@ class Explainer:
     role: Role = "method"
     options: Mapping[str, Any] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
     design: Callable[..., Any] | None = None
+    engine: str = ""
     cost: str = ""
+    expensive: bool = False
+    classless: bool = False
+    takes_view: bool = False
+    free_grid: bool = False
 
     def group(self, options: Mapping[str, Any]) -> tuple[Any, ...]:
         """What explainers must agree on to be computed together."""
-        design = self.design.__name__ if self.design else ""
-        return (self.family, design, *((name, options[name]) for name in self.shared))
+        design = f"{self.design.__module__}.{self.design.__qualname__}" if self.design else ""
+        return (self.engine, design, *((name, options[name]) for name in self.together))
 
     def own(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options that go to the method itself."""
@@ -54,12 +65,13 @@ class Explainer:
 
 @dataclass(frozen=True)
 class NativeMaps:
-    """Maps of one explainer for one network, as the method made them.
+    """Maps of one explainer for one network and one target, as the method made them.
 
     values: (N, h, w) float32, raw and signed, each covering the whole crop at whatever resolution the method has;
     NaN where not computed. status: N of `STATUSES`. layer: what a CAM looked at ("" elsewhere). options: all, with
-    defaults filled in. reason: one line if the explainer failed on this network ("" otherwise). With a limit, the
-    maps are those of the first N faces.
+    defaults filled in. reason: one line if the explainer failed on this network ("" otherwise). parts: (N, P) values
+    of the named regions `part_names`, in the units of the explained score, where the method scores whole regions.
+    With a limit, the maps are those of the first N faces.
     """
 
     values: np.ndarray
@@ -67,33 +79,66 @@ class NativeMaps:
     layer: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
+    parts: np.ndarray | None = None
+    part_names: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.values.ndim != 3 or len(self.values) != len(self.status):
             raise ValueError(f"maps of shape {self.values.shape} with {len(self.status)} statuses; one status a map")
+        if self.parts is not None and self.parts.shape != (len(self.status), len(self.part_names)):
+            raise ValueError(f"parts of shape {self.parts.shape} for {len(self.status)} maps, {self.part_names}")
 
     def __len__(self) -> int:
         return len(self.status)
 
     @classmethod
-    def missing(cls, count: int, reason: str = "", options: Mapping[str, Any] | None = None) -> NativeMaps:
+    def missing(
+        cls, count: int, reason: str = "", options: Mapping[str, Any] | None = None, layer: str = ""
+    ) -> NativeMaps:
         """`count` maps that do not exist, and why."""
         values = np.full((count, 1, 1), np.nan, np.float32)
-        return cls(values, ["not computed"] * count, "", dict(options or {}), reason)
+        return cls(values, ["not computed"] * count, layer, dict(options or {}), reason)
+
+
+def _no_regions(name: str, _: int) -> tuple[list[str], np.ndarray]:
+    raise UsageError(f"the regions {name!r} lie on faces with landmarks; use workbench.explain with a FaceSet")
+
+
+def _no_pictures(name: str, _: int) -> np.ndarray:
+    raise UsageError(f"the picture {name!r} is made of faces with landmarks; use workbench.explain with a FaceSet")
 
 
 @dataclass(frozen=True)
 class Job:
-    """What every engine is given: N crops (N, S, S, 3) uint8 of one network with one class index each.
+    """What every engine is given: N crops (N, S, S, 3) uint8 of one network, and T scores to explain of each.
 
+    weights: (N, T, columns) float32: a score is the sum of the network's outputs under these weights, one-hot for a
+    class, +1 and −1 for a contrast. target_names: T texts. precision: "float32", or "bfloat16" where many forwards
+    are made. regions(mask set, face) → names and (P, S, S) float32 in [0, 1] on the crop; pictures(name, face) →
+    (S, S, 3) uint8. disturb(inputs, first face) → inputs changes what the network sees (smoothing).
     `advance(n)` is called as faces are done, for the progress bar.
     """
 
     classifier: Classifier
     images: np.ndarray
-    targets: np.ndarray
+    weights: np.ndarray
+    target_names: tuple[str, ...] = ("",)
     seed: int = 0
     advance: Callable[[int], object] = lambda _: None
+    precision: str = "float32"
+    regions: Callable[[str, int], tuple[list[str], np.ndarray]] = _no_regions
+    pictures: Callable[[str, int], np.ndarray] = _no_pictures
+    disturb: Callable[[torch.Tensor, int], torch.Tensor] | None = None
+
+    @property
+    def targets(self) -> int:
+        """Number of scores explained of each face."""
+        return int(self.weights.shape[1])
+
+    def inputs(self, part: slice) -> torch.Tensor:
+        """The network's inputs (n, channels, height, width) float32 for these faces, disturbed where that is asked."""
+        tensor = self.classifier.inputs(self.images[part])
+        return tensor if self.disturb is None else self.disturb(tensor, part.start or 0)
 
     def stream(self, index: int, purpose: str) -> np.random.Generator:
         """Random numbers that depend on seed, crop and purpose alone, so that batch and order cannot matter."""

@@ -26,39 +26,48 @@ def gradient_method(
     """Register `(score, inputs, targets, black, *, options) -> maps`."""
 
     def decorate(function: Function) -> Function:
-        add(Explainer(name, function, "gradient", options=options_of(function), cost=cost), reference=reference)
+        explainer = Explainer(name, function, "gradient", options=options_of(function), engine=__name__, cost=cost)
+        add(explainer, reference=reference)
         return function
 
     return decorate
 
 
-def compute(job: Job, group: list[Request]) -> dict[str, NativeMaps]:
+def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
     """One image at a time, so that neither memory nor the result depends on the batch."""
     import torch
 
-    from workbench.explainers._capture import expression_scores, quick
+    from workbench.explainers._capture import borrowed, conv_friendly
+    from workbench.explainers.spaces import scores
 
-    def score(inputs: torch.Tensor) -> torch.Tensor:
-        return expression_scores(module(inputs.contiguous(memory_format=torch.channels_last)), job.classifier)
-
-    maps: dict[str, list[np.ndarray]] = {explainer.name: [] for explainer, _ in group}
-    with quick(job.classifier.module) as module, torch.inference_mode(False), torch.enable_grad():
+    maps: list[list[list[np.ndarray]]] = [[[] for _ in range(job.targets)] for _ in group]
+    with borrowed(job.classifier.module) as module, torch.inference_mode(False), torch.enable_grad():
         black = job.classifier.inputs(np.zeros_like(job.images[:1]))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # captum's own deprecations; ours are raised outside
             for index in range(len(job.images)):
-                inputs = job.classifier.inputs(job.images[index : index + 1])
-                target = torch.as_tensor(job.targets[index : index + 1], device=inputs.device)
-                for explainer, options in group:
-                    leaf = inputs.clone().requires_grad_()
-                    found = explainer.method(score, leaf, target, black, **explainer.own(options))
-                    maps[explainer.name].append(found.detach().float().cpu().numpy())
+                inputs = job.inputs(slice(index, index + 1))
+                for place, (explainer, options) in enumerate(group):
+                    for target in range(job.targets):
+                        weights = torch.as_tensor(job.weights[index, target], device=inputs.device)
+
+                        def score(x: torch.Tensor, weights: torch.Tensor = weights) -> torch.Tensor:
+                            outputs = job.classifier.outputs_of(module(conv_friendly(x)))
+                            return scores(outputs, weights, job.classifier, "logit")[:, None]
+
+                        leaf = inputs.clone().requires_grad_()
+                        zero = torch.zeros(1, dtype=torch.long, device=inputs.device)
+                        found = explainer.method(score, leaf, zero, black, **explainer.own(options))
+                        maps[place][target].append(found.detach().float().cpu().numpy())
                 job.advance(1)
-    result = {}
-    for explainer, options in group:
-        values = np.concatenate(maps[explainer.name])
-        silent = np.abs(values).max((1, 2)) == 0
-        result[explainer.name] = NativeMaps(values, statuses(values, silent, "zero-gradient"), "", options)
+    result = []
+    for place, (_, options) in enumerate(group):
+        row = []
+        for target in range(job.targets):
+            values = np.concatenate(maps[place][target])
+            silent = np.abs(values).max((1, 2)) == 0
+            row.append(NativeMaps(values, statuses(values, silent, "zero-gradient"), "", options))
+        result.append(row)
     return result
 
 
@@ -91,7 +100,7 @@ def integrated_gradients(
     """Gradient averaged on the straight path from a black picture, times the way; signed, sums to S(x) − S(black)."""
     from captum.attr import IntegratedGradients
 
-    from workbench.explainers._capture import pass_length
+    from workbench.explainers.passes import pass_length
 
     found: torch.Tensor = IntegratedGradients(score).attribute(
         inputs,

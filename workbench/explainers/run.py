@@ -16,13 +16,10 @@ from workbench.explainers.explainer import EXPLAINERS, Job, NativeMaps, Request
 if TYPE_CHECKING:
     from workbench.classifiers.classifier import Classifier
 
-ENGINES = {
-    "cam": "workbench.explainers.cam",
-    "gradient": "workbench.explainers.gradient",
-    "perturbation": "workbench.explainers.perturbation.engine",
-    "control": "workbench.explainers.controls",
-}
 Options = Mapping[str, Mapping[str, Any]]
+Key = tuple[str, str, str]  # explainer, layer as asked for ("" = the classifier's own), target
+OnError = Literal["raise", "record"]
+PRECISIONS = ("float32", "bfloat16")
 
 
 def chosen(names: str | Sequence[str], options: Options | None = None) -> dict[str, dict[str, Any]]:
@@ -60,9 +57,24 @@ def _fitting(name: str, key: str, value: Any, default: Any) -> Any:
         value = int(value)
     if type(value) is not kind:
         raise UsageError(f"option {key}={value!r} of {name!r} should be of type {kind.__name__}, such as {default!r}")
-    if (kind is int and value < 1) or (kind is float and not 0 <= value < float("inf")):
+    if (kind is int and value < min(1, default)) or (kind is float and not 0 <= value < float("inf")):
         raise UsageError(f"option {key}={value!r} of {name!r} is out of range; the default is {default!r}")
     return value
+
+
+def layered(names: str | Sequence[str], layers: Sequence[str] | None, options: Options | None = None) -> list[str]:
+    """The layers asked for ("" = each classifier's own); UsageError where they do not apply to every explainer."""
+    if layers is None:
+        return [""]
+    given = [layers] if isinstance(layers, str) else list(layers)
+    if not given or not all(isinstance(layer, str) and layer for layer in given) or len(set(given)) < len(given):
+        raise UsageError(f"layers are names of layers, each once, not {layers!r}; see Classifier.spatial_layers()")
+    for name, stated in chosen(names, options).items():
+        if "layer" not in stated:
+            raise UsageError(f"{name!r} looks at no layer; explain it in a call without layers=")
+        if stated["layer"]:
+            raise UsageError(f"{name!r} is given layer={stated['layer']!r} among its options, and layers= besides")
+    return given
 
 
 def run(
@@ -71,28 +83,65 @@ def run(
     names: str | Sequence[str],
     targets: np.ndarray | Sequence[int],
     *,
+    on_done: Callable[[str, NativeMaps], object] | None = None,
+    **settings: Any,
+) -> dict[str, NativeMaps]:
+    """Maps of every explainer named, for crops (N, S, S, 3) uint8 and one class index of the expression head each.
+
+    The short form of `run_all`, which takes the rest of the arguments: seed, options, progress, on_error, ….
+    """
+    targets = np.asarray(targets, dtype=np.int64)
+    if targets.shape != (len(images),):
+        raise UsageError(f"targets of shape {targets.shape} for {len(images)} crops; give one class index a crop")
+    weights = np.zeros((len(images), 1, classifier.outputs), np.float32)
+    columns, count = classifier.columns("expression"), len(classifier.labels)
+    if len(targets) and (targets.min() < 0 or targets.max() >= count):
+        wrong = targets[(targets < 0) | (targets >= count)][0]
+        raise UsageError(f"target {wrong} is no class of {classifier.name!r}; it has 0 to {count - 1}")
+    weights[np.arange(len(targets)), 0, columns.start + targets] = 1
+    done = None if on_done is None else lambda key, maps: on_done(key[0], maps)
+    found = run_all(classifier, images, names, weights, on_done=done, **settings)
+    return {name: maps for (name, _, _), maps in found.items()}
+
+
+def run_all(
+    classifier: Classifier,
+    images: np.ndarray,
+    names: str | Sequence[str],
+    weights: np.ndarray,
+    target_names: Sequence[str] = ("",),
+    *,
+    layers: Sequence[str] | None = None,
     seed: int = 0,
     options: Options | None = None,
+    precision: str = "float32",
     progress: bool = True,
-    on_error: Literal["raise", "record"] = "raise",
-    on_done: Callable[[str, NativeMaps], object] | None = None,
-) -> dict[str, NativeMaps]:
-    """Maps of every explainer named, for crops (N, S, S, 3) uint8 and one class index each.
+    on_error: OnError = "raise",
+    on_done: Callable[[Key, NativeMaps], object] | None = None,
+    **faces: Callable[..., Any],
+) -> dict[Key, NativeMaps]:
+    """Maps of every explainer, layer and target, for crops (N, S, S, 3) uint8: (explainer, layer, target) → maps.
 
-    Explainers that can share forward passes do. `options`: explainer → its options. `on_done(name, maps)` is called
-    as soon as an explainer is through, so that a long run can be kept. With `on_error="record"` an explainer that
-    fails on this network comes back with status "not computed" and the reason, and the rest goes on; a wrong name or
-    option is refused before any work either way. The network is left as it was, also after an error or an interrupt.
+    weights: (N, T, columns), what each target makes of the network's outputs: one-hot for a class, +1 and −1 for a
+    contrast. Forward passes are shared by all explainers, layers and targets that can share them. layers: for
+    explainers that look at one ("" = the classifier's own, or the option `layer`). options: explainer → its options.
+    precision: "bfloat16" computes perturbed forwards in half precision. faces: `regions` and `pictures` of `Job`.
+    `on_done(key, maps)` is called as soon as an explainer is through, so that a long run can be kept. With
+    on_error="record" an explainer that fails on this network comes back "not computed" with the reason, and the rest
+    goes on; a wrong name or option is refused before any work either way. The network is left as it was, also after
+    an error or an interrupt.
     """
     requests = chosen(names, options)
-    images = np.ascontiguousarray(images)
-    targets = np.asarray(targets, dtype=np.int64)
-    _check(classifier, images, targets)
-    groups: dict[tuple[Any, ...], list[Request]] = {}
-    for name, chosen_options in requests.items():
+    wanted = layered(names, layers, options)
+    images, weights = np.ascontiguousarray(images), np.ascontiguousarray(weights, dtype=np.float32)
+    _check(classifier, images, weights, target_names, precision)
+    groups: dict[tuple[Any, ...], list[tuple[str, Request]]] = {}
+    for name, stated in requests.items():
         explainer = EXPLAINERS[name].value
-        groups.setdefault(explainer.group(chosen_options), []).append((explainer, chosen_options))
-    result: dict[str, NativeMaps] = {}
+        for layer in wanted:
+            full = {**stated, "layer": layer} if layer else stated
+            groups.setdefault(explainer.group(full), []).append((layer, (explainer, full)))
+    result: dict[Key, NativeMaps] = {}
     bar = tqdm(
         total=len(images) * len(groups),
         desc=classifier.name,
@@ -102,37 +151,50 @@ def run(
         leave=False,
     )
     with bar:
-        job = Job(classifier, images, targets, seed, bar.update)
+        job = Job(
+            classifier, images, weights, tuple(target_names), seed, advance=bar.update, precision=precision, **faces
+        )
         for group in groups.values():
-            bar.set_postfix_str(", ".join(explainer.name for explainer, _ in group), refresh=False)
-            for name, maps in _group(job, group, on_error).items():
-                result[name] = maps
-                if on_done is not None:
-                    on_done(name, maps)
-    return {name: result[name] for name in requests}
+            bar.set_postfix_str(", ".join(explainer.name for _, (explainer, _) in group), refresh=False)
+            found = _group(job, [request for _, request in group], on_error)
+            for (layer, (explainer, _)), per_target in zip(group, found, strict=True):
+                for target, maps in zip(job.target_names, per_target, strict=True):
+                    result[explainer.name, layer, target] = maps
+                    if on_done is not None:
+                        on_done((explainer.name, layer, target), maps)
+    return {
+        (name, layer, target): result[name, layer, target]
+        for name in requests
+        for layer in wanted
+        for target in job.target_names
+    }
 
 
-def _group(job: Job, group: list[Request], on_error: str) -> dict[str, NativeMaps]:
-    engine = importlib.import_module(ENGINES[group[0][0].family])
+def _group(job: Job, group: list[Request], on_error: str) -> list[list[NativeMaps]]:
+    engine = importlib.import_module(group[0][0].engine)
     try:
-        found: dict[str, NativeMaps] = engine.compute(job, group)
+        found: list[list[NativeMaps]] = engine.compute(job, group)
         return found
     except Exception as error:
         if on_error == "raise" or (isinstance(error, UsageError) and not isinstance(error, LayerError)):
             raise
         if len(group) > 1:  # one bad method must not take the others with it
-            return {name: maps for request in group for name, maps in _group(job, [request], on_error).items()}
-        explainer, options = group[0]
+            return [maps for request in group for maps in _group(job, [request], on_error)]
+        _, options = group[0]
         line = " ".join(str(error).split()) or type(error).__name__
-        return {explainer.name: NativeMaps.missing(len(job.images), line[:300], options)}
+        missing = NativeMaps.missing(len(job.images), line[:300], options, str(options.get("layer", "")))
+        return [[missing] * job.targets]
 
 
-def _check(classifier: Classifier, images: np.ndarray, targets: np.ndarray) -> None:
+def _check(
+    classifier: Classifier, images: np.ndarray, weights: np.ndarray, target_names: Sequence[str], precision: str
+) -> None:
     if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8 or not len(images):
         raise UsageError(f"crops of shape {images.shape} and type {images.dtype}; expected (N ≥ 1, S, S, 3) uint8")
-    if targets.shape != (len(images),):
-        raise UsageError(f"targets of shape {targets.shape} for {len(images)} crops; give one class index a crop")
-    classes = len(classifier.labels)
-    if targets.min() < 0 or targets.max() >= classes:
-        wrong = targets[(targets < 0) | (targets >= classes)][0]
-        raise UsageError(f"target {wrong} is no class of {classifier.name!r}; it has 0 to {classes - 1}")
+    expected = (len(images), len(target_names), classifier.outputs)
+    if weights.shape != expected or not len(target_names):
+        raise UsageError(f"target weights of shape {weights.shape}; expected (crops, targets, outputs) = {expected}")
+    if len(set(target_names)) < len(target_names):
+        raise UsageError(f"a target is named twice among {', '.join(target_names)}")
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision {precision!r} is not known; choose one of {', '.join(PRECISIONS)}")

@@ -12,7 +12,7 @@ import xarray as xr
 from workbench.errors import UnknownNameError, UsageError
 from workbench.heatmaps.arithmetic import normalise as normalise_maps
 from workbench.heatmaps.checks import CONSTANT, NO_DATA, NON_FINITE, OK, check, roles
-from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, IMAGE, MODEL, X, Y, is_expression
+from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, IMAGE, MODEL, TARGET, X, Y, is_expression
 from workbench.vocabulary import expression as to_expression
 
 GROUPINGS: Final = ("predicted", "labelled", "correct")
@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float32]
 def _words(values: npt.NDArray[Any]) -> Texts:
     out = np.empty(values.shape, dtype=object)
     for index, value in np.ndenumerate(values):
-        text = str(value)
+        text = str(value).split("-vs-")[0]  # a contrast explains its first class
         out[index] = to_expression(text) if is_expression(text) else ""
     return out
 
@@ -42,10 +42,17 @@ def _coordinate(maps: xr.DataArray, name: str, by: str) -> Texts:
     return _words(coordinate.transpose(MODEL, IMAGE).values)
 
 
+def _target(maps: xr.DataArray) -> str:
+    """What the maps explain: the one target that was selected, else what `explain` was asked for."""
+    if TARGET in maps.coords and maps.coords[TARGET].ndim == 0:
+        return str(maps.coords[TARGET].item())
+    return str(maps.attrs.get("target", "predicted"))
+
+
 def grouping(maps: xr.DataArray, by: str | None = None) -> str:
     """How maps are grouped by expression: `by` if given, else by the class that they explain (UnknownNameError)."""
     if by is None:
-        return "labelled" if maps.attrs.get("target") == "labelled" else "predicted"
+        return "labelled" if _target(maps) == "labelled" else "predicted"
     if by not in GROUPINGS:
         raise UnknownNameError("grouping", by, GROUPINGS)
     return by
@@ -63,9 +70,9 @@ def groups(maps: xr.DataArray, by: str | None = None) -> Texts:
     entered = _coordinate(maps, "predicted", by) if needs_predicted else _coordinate(maps, "label", by)
     if by == "correct":
         entered = np.where(entered == _coordinate(maps, "label", by), entered, "")
-    target = str(maps.attrs.get("target", "predicted"))
+    target = _target(maps)
     if target.startswith("expression:"):
-        only = to_expression(target.split(":", 1)[1])
+        only = to_expression(target.split(":", 1)[1].split("-vs-")[0])
         return np.where(entered == only, entered, "")
     explained = target if target in ("predicted", "labelled") else "predicted"
     if "explained" in maps.coords:

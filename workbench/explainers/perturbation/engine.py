@@ -2,81 +2,120 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from PIL import Image
-from scipy.special import expit, softmax
 
-from workbench.errors import UsageError
-from workbench.explainers._capture import expression_scores, pass_length, quick
+from workbench.explainers._capture import Forward, borrowed, conv_friendly
 from workbench.explainers.explainer import FLAT, Job, NativeMaps, Request, statuses
-from workbench.explainers.perturbation.designs import Plan
+from workbench.explainers.passes import pass_length, streamed
+from workbench.explainers.perturbation.fills import fill
+from workbench.explainers.perturbation.plan import Plan, Scene
+from workbench.explainers.spaces import check_space, in_space
 
-if TYPE_CHECKING:
-    from workbench.classifiers.classifier import Classifier
-
-FILLS = ("black", "mean")
-SPACES = ("logit", "probability")
+ENGINE = __name__
 
 
-def compute(job: Job, group: list[Request]) -> dict[str, NativeMaps]:
-    """Answers of one design per image; each method makes its map of them.
+def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
+    """Answers of one design per image; each method makes its maps of them, all targets at once.
 
     Pictures are masked in the network's own input space, after preprocessing, at input resolution.
     """
     first, options = group[0]
     assert first.design is not None
-    design = {name: options[name] for name in first.shared if name != "fill"}
-    black = job.classifier.inputs(np.zeros_like(job.images[:1]))
-    kind = job.classifier.heads["expression"].kind
-    maps: dict[str, list[np.ndarray]] = {explainer.name: [] for explainer, _ in group}
-    silent: dict[str, list[bool]] = {explainer.name: [] for explainer, _ in group}
-    with quick(job.classifier.module) as module, torch.inference_mode():
-        for index, image in enumerate(job.images):
-            inputs = job.classifier.inputs(image[None])
-            picture = Image.fromarray(image).resize((inputs.shape[3], inputs.shape[2]), Image.Resampling.BILINEAR)
-            plan = first.design(np.asarray(picture), job.stream(index, first.design.__name__), **design)
-            logits = answers(job.classifier, module, plan, inputs, filling(options["fill"], inputs, black))
-            for explainer, chosen in group:
-                own = explainer.own(chosen)
-                scores = in_space(own.pop("space"), logits, kind)[:, [job.targets[index]]]
-                maps[explainer.name].append(explainer.method(plan, scores, **own)[0])
-                silent[explainer.name].append(bool(np.ptp(scores) <= FLAT * np.abs(scores).max()))
+    design = {name: options[name] for name in first.together if name != "fill"}
+    for _, stated in group:
+        check_space(stated["space"])
+    maps: list[list[np.ndarray]] = [[] for _ in group]
+    parts: list[list[np.ndarray]] = [[] for _ in group]
+    silent: list[list[np.ndarray]] = [[] for _ in group]
+    names: list[str] = []
+    with borrowed(job.classifier.module) as own, _precise(own, job.precision) as module:
+        for index in range(len(job.images)):
+            inputs = job.inputs(slice(index, index + 1))
+            scene = _scene(job, own, index, inputs, first.design.__name__)
+            plan = first.design(scene, **design)
+            names = list(plan.names)
+            outputs = answers(job, module, plan, inputs, fill(options["fill"], job, index, inputs))
+            for place, (explainer, stated) in enumerate(group):
+                method = {name: value for name, value in explainer.own(stated).items() if name != "space"}
+                scores = in_space(outputs, job.classifier, stated["space"]).numpy() @ job.weights[index].T
+                found = explainer.method(plan, scores, **method)
+                values, values_of_parts = found if isinstance(found, tuple) else (found, None)
+                maps[place].append(values)
+                silent[place].append(np.ptp(scores, axis=0) <= FLAT * np.abs(scores).max(axis=0))
+                if values_of_parts is not None:
+                    parts[place].append(values_of_parts)
             job.advance(1)
-    result = {}
-    for explainer, chosen in group:
-        values = np.stack(maps[explainer.name])
-        result[explainer.name] = NativeMaps(values, statuses(values, np.array(silent[explainer.name])), "", chosen)
+    return [
+        _native(job, stated, np.stack(maps[place]), np.stack(silent[place]), parts[place], names)
+        for place, (_, stated) in enumerate(group)
+    ]
+
+
+def _native(
+    job: Job,
+    options: dict[str, object],
+    values: np.ndarray,
+    silent: np.ndarray,
+    parts: list[np.ndarray],
+    names: list[str],
+) -> list[NativeMaps]:
+    """Values (N, T, h, w), silent (N, T), parts N × (T, P) → one NativeMaps a target."""
+    layer = str(options.get("layer") or job.classifier.cam_layer) if "layer" in options else ""
+    result = []
+    for target in range(values.shape[1]):
+        own = np.ascontiguousarray(values[:, target], np.float32)
+        table = np.stack([one[target] for one in parts]).astype(np.float32) if parts else None
+        status = statuses(own, silent[:, target])
+        result.append(NativeMaps(own, status, layer, options, "", table, names if parts else []))
     return result
 
 
-def answers(
-    classifier: Classifier, module: torch.nn.Module, plan: Plan, inputs: torch.Tensor, fill: torch.Tensor
-) -> np.ndarray:
-    """Logits (count, classes) float64 of one picture (1, C, H, W) under every mask of the plan."""
-    result = np.empty((plan.count, len(classifier.labels)))
-    for part, masks in plan.chunks(pass_length(inputs)):
-        shown = torch.lerp(fill, inputs, masks[:, None].to(inputs.device))
-        logits = expression_scores(module(shown.contiguous(memory_format=torch.channels_last)), classifier)
-        result[part] = logits.double().cpu().numpy()
-    return result
+def _scene(job: Job, module: torch.nn.Module, index: int, inputs: torch.Tensor, purpose: str) -> Scene:
+    size = (inputs.shape[2], inputs.shape[3])
+    picture = np.asarray(Image.fromarray(job.images[index]).resize(size[::-1], Image.Resampling.BILINEAR))
+
+    def regions(name: str) -> tuple[list[str], np.ndarray]:
+        names, masks = job.regions(name, index)
+        resized = torch.nn.functional.interpolate(
+            torch.from_numpy(np.ascontiguousarray(masks, np.float32))[None],
+            size=size,
+            mode="bilinear",
+            antialias=True,
+            align_corners=False,
+        )
+        return names, resized[0].clamp(0, 1).numpy()
+
+    def activations(layer: str) -> np.ndarray:
+        name = layer or job.classifier.cam_layer
+        leaf = Forward(job.classifier, module, [name], inputs).leaves[name]
+        return leaf[0].detach().float().cpu().numpy()
+
+    return Scene(picture, job.stream(index, purpose), regions, activations)
 
 
-def filling(kind: str, inputs: torch.Tensor, black: torch.Tensor) -> torch.Tensor:
-    """What stands in a hidden place, (1, C, H, W): preprocessed black, or the picture's own mean colour."""
-    if kind not in FILLS:
-        raise UsageError(f"option fill={kind!r} is not known; choose one of {', '.join(FILLS)}")
-    return black if kind == "black" else inputs.mean((2, 3), keepdim=True).expand_as(inputs)
+@contextmanager
+def _precise(module: torch.nn.Module, precision: str) -> Iterator[torch.nn.Module]:
+    """The module itself, or a copy of it in half precision."""
+    yield module if precision == "float32" else copy.deepcopy(module).to(getattr(torch, precision))
 
 
-def in_space(space: str, logits: np.ndarray, kind: str = "softmax") -> np.ndarray:
-    """Scores in the space that is explained: the logits themselves, or the probabilities of a head of that kind."""
-    if space not in SPACES:
-        raise UsageError(f"option space={space!r} is not known; choose one of {', '.join(SPACES)}")
-    if space == "logit" or kind == "linear":
-        return logits
-    if kind == "sigmoid":
-        return expit(logits)
-    return softmax(logits, 1)
+def answers(job: Job, module: torch.nn.Module, plan: Plan, inputs: torch.Tensor, filled: torch.Tensor) -> torch.Tensor:
+    """Outputs (count, columns) float64 of one picture (1, C, H, W) under every mask of the plan."""
+    kind = next((p.dtype for p in module.parameters() if p.is_floating_point()), inputs.dtype)
+    shown, hidden = conv_friendly(inputs), conv_friendly(filled.expand_as(inputs))
+
+    def work(part: slice) -> torch.Tensor:
+        masks = plan.masks(part.start, part.stop).to(inputs.device)[:, None]
+        return (
+            job.classifier.outputs_of(module(conv_friendly(torch.lerp(hidden, shown, masks).to(kind)))).double().cpu()
+        )
+
+    with torch.inference_mode():
+        found = torch.cat([part for _, part in streamed(work, plan.count, pass_length(inputs))])
+    return found.clone()

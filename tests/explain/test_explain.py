@@ -4,7 +4,6 @@ import importlib
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -21,9 +20,10 @@ from workbench.explain import (
     to_canonical,
 )
 from workbench.explainers import EXPLAINERS
-from workbench.faces.faceset import FaceSet, crop_sha256
+from workbench.faces.faceset import FaceSet
 
 QUICK = {"lime": {"samples": 30}, "rise": {"samples": 30}}
+FEW = {"samples": 20, "steps": 3}
 
 
 class Small(nn.Module):
@@ -57,26 +57,8 @@ def two():
 
 
 @pytest.fixture(scope="module")
-def faces():
-    """Four crops whose landmarks are the canonical face itself, fitted into the crop."""
-    frame = load_frame()
-    low, high = frame.points.min(0), frame.points.max(0)
-    shares = np.zeros((478, 2), np.float32)
-    shares[: len(frame.points)] = (frame.points - low) / (high - low).max() * 0.9 + 0.05
-    shares[len(frame.points) :] = 0.5
-    images = np.random.default_rng(0).integers(0, 256, (4, 40, 40, 3), dtype=np.uint8)
-    images[:, 10:20, 10:20] //= 3
-    table = pd.DataFrame(
-        {
-            "name": ["a", "b", "c", "d"],
-            "label": ["anger", "", "surprise", "happiness"],
-            "subject": ["x", "x", "y", ""],
-            "source": "drawn",
-            "sha256": [crop_sha256(image) for image in images],
-            "age": [20, 30, 40, 50],
-        }
-    )
-    return FaceSet(images, np.repeat(shares[None], 4, 0), table)
+def faces(face_set):
+    return face_set
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +120,7 @@ def test_attributes(maps):
     assert maps.attrs["target_space"] == "logit; probability for lime, lime@random_weights"
     options = json.loads(maps.attrs["options"])
     assert options["lime"]["samples"] == options["lime@random_weights"]["samples"] == 30
-    assert options["grad_cam"] == {"layer": ""}
+    assert options["grad_cam"] == {"layer": "", "space": "logit"}
     assert maps.attrs["package_version"]
 
 
@@ -152,7 +134,7 @@ def test_a_limit_leaves_the_rest_not_computed(maps):
 
 
 def test_maps_are_the_native_ones_warped(maps, two, faces):
-    native = explain_native(two[1], faces, ["grad_cam"], progress=False)["grad_cam"]
+    native = explain_native(two[1], faces, ["grad_cam"], progress=False)["grad_cam", "", "predicted"]
     assert native.values.shape == (4, 9, 9)
     warped = to_canonical(native, faces)
     assert np.array_equal(warped, maps.sel(model="two", explainer="grad_cam").values, equal_nan=True)
@@ -166,7 +148,7 @@ def test_random_weights_explain_the_class_that_the_trained_network_chose(two, fa
     from workbench.classifiers.randomise import randomised
     from workbench.explainers import run
 
-    targets = predict(two[0], faces).target
+    targets = predict(two[0], faces).aims[0].weights.argmax(1)
     expected = run(randomised(two[0], 0), faces.images, "grad_cam", targets, progress=False)["grad_cam"]
     warped = to_canonical(expected, faces)
     found = maps.sel(model="one", explainer="grad_cam@random_weights").values
@@ -269,7 +251,9 @@ def test_a_store_spares_the_work_and_changes_nothing(two, faces, monkeypatch):
     assert (shelf.hits, len(shelf.kept)) == (0, 8)
     with monkeypatch.context() as patch:
         patch.setattr(
-            importlib.import_module("workbench.explain.native"), "run", lambda *_, **__: pytest.fail("computed again")
+            importlib.import_module("workbench.explain.native"),
+            "run_all",
+            lambda *_, **__: pytest.fail("computed again"),
         )
         second = ask()
     assert shelf.hits == 8
@@ -301,7 +285,7 @@ def test_the_fingerprint_knows_weights_structure_and_preprocessing(two):
         ({"controls": ("lime",)}, UnknownNameError, "no control 'lime'"),
         ({"frame": "mediapipe"}, UnknownNameError, "mediapipe478"),
         ({"target": "predict"}, UsageError, "target 'predict' is not understood"),
-        ({"target": "expression:"}, UsageError, "say predicted, labelled or expression:<name>"),
+        ({"target": "expression:"}, UsageError, "say predicted, labelled, expression:<name>"),
         ({"target": "expression:hapiness"}, UnknownNameError, "did you mean happiness"),
         ({"target": None}, UsageError, "target None is not understood"),
         ({"limit": 3}, UsageError, "limit is a mapping"),
@@ -334,7 +318,7 @@ def test_one_classifier_one_explainer_and_a_control_asked_for_by_name(two, faces
 
 def test_a_part_can_be_assembled_alone(two, faces, maps):
     """What a store does: one explainer of one network at a time."""
-    native = {"one": {"grad_cam": explain_native(two[0], faces, "grad_cam", progress=False)["grad_cam"]}}
+    native = {"one": explain_native(two[0], faces, "grad_cam", progress=False)}
     found = assemble(native, {"one": predict(two[0], faces)}, faces)
     assert np.array_equal(found.values[0, 0], maps.sel(model="one", explainer="grad_cam").values, equal_nan=True)
     assert found["status"].shape == (1, 1, 4)
@@ -347,8 +331,10 @@ def test_the_whole_registry_reaches_the_canonical_face(two, faces):
         faces,
         names,
         target="expression:anger",
-        limit={"lime": 1},
-        options=QUICK | {"integrated_gradients": {"steps": 3}},
+        limit={name: 1 for name in names if EXPLAINERS[name].value.expensive},
+        options={
+            name: {key: few for key, few in FEW.items() if key in EXPLAINERS[name].value.options} for name in names
+        },
         progress=False,
     )
     domain = load_frame().domain

@@ -1,0 +1,186 @@
+"""What a CAM method may look at: one batch at one layer under one target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+
+from workbench.explainers._capture import Forward, Tail
+from workbench.explainers.passes import pass_length, streamed
+from workbench.explainers.spaces import scores
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from workbench.classifiers.classifier import Classifier
+    from workbench.classifiers.layout import Layout
+
+
+@dataclass(eq=False)
+class Shared:
+    """What all views of one batch share: the forward, gradients by target, the tails behind its layers."""
+
+    forward: Forward
+    gradients: dict[tuple[bytes, str], tuple[torch.Tensor, dict[str, torch.Tensor]]] = field(default_factory=dict)
+    tails: dict[str, Tail] = field(default_factory=dict)
+    stacks: dict[tuple[str, str], tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+
+    def of(self, weights: torch.Tensor, space: str) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Scores and gradients at every layer, computed once for each target."""
+        key = (weights.cpu().numpy().tobytes(), space)
+        if key not in self.gradients:
+            self.gradients[key] = self.forward.gradients(weights, space)
+        return self.gradients[key]
+
+    def stacked(self, views: Sequence[View]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Activations, gradients and scores of views of one layer and space, one target below the other."""
+        first = views[0]
+        if len(views) == 1:
+            return first.activations, first.gradients, first.scores
+        key = (first.layer, first.space)
+        if key not in self.stacks:
+            self.stacks[key] = (
+                torch.cat([view.activations for view in views]),
+                torch.cat([view.gradients for view in views]),
+                torch.cat([view.scores for view in views]),
+            )
+        return self.stacks[key]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One batch of N inputs at one layer under one target; everything is computed when it is first asked for.
+
+    weights: (N, columns), the score is their sum with the outputs in `space`. draw(row, purpose) gives the random
+    stream of an image.
+    """
+
+    shared: Shared
+    layer: str
+    weights: torch.Tensor
+    space: str
+    draw: Callable[[int, str], np.random.Generator]
+
+    @property
+    def classifier(self) -> Classifier:
+        """The network under study."""
+        return self.shared.forward.classifier
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The borrowed module: evaluation mode, frozen."""
+        return self.shared.forward.module
+
+    @property
+    def layout(self) -> Layout:
+        """How the layer's output lies."""
+        return self.classifier.layout(self.layer)
+
+    @property
+    def inputs(self) -> torch.Tensor:
+        """What the network was given, (N, channels, H, W)."""
+        return self.shared.forward.inputs
+
+    @property
+    def outputs(self) -> torch.Tensor:
+        """What the network said, (N, columns) logits, without a graph."""
+        return self.shared.forward.outputs.detach()
+
+    @cached_property
+    def activations(self) -> torch.Tensor:
+        """What the layer gave, (N, C, h, w)."""
+        return self.shared.forward.leaves[self.layer].detach()
+
+    @cached_property
+    def gradients(self) -> torch.Tensor:
+        """Gradient of the score at the layer, (N, C, h, w)."""
+        return self.shared.of(self.weights, self.space)[1][self.layer]
+
+    @cached_property
+    def scores(self) -> torch.Tensor:
+        """The explained scores, (N,)."""
+        return self.score(self.outputs)
+
+    @cached_property
+    def silent(self) -> torch.Tensor:
+        """Where the whole gradient is zero, (N,) bool."""
+        return self.gradients.flatten(1).abs().amax(1) == 0
+
+    def stream(self, row: int, purpose: str) -> np.random.Generator:
+        """Random numbers of one image that no other image, batch or order can change."""
+        return self.draw(row, purpose)
+
+    def score(self, outputs: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
+        """The explained score of outputs (M, columns); row m belongs to image rows[m], to image m without `rows`."""
+        weights = self.weights if rows is None else self.weights[rows.to(self.weights.device)]
+        return scores(outputs, weights, self.classifier, self.space)
+
+    def tail(self, grids: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Outputs (M, columns) where, for image rows[m], the layer's places are grids[m] (M, C, h, w).
+
+        Nothing before the layer is computed again. With gradient mode on and grids that require it, differentiable
+        and in one pass; otherwise in passes of a length that fits.
+        """
+        behind = self._behind()
+        if torch.is_grad_enabled() and grids.requires_grad:
+            return behind(grids, rows)
+        with torch.no_grad():
+            parts = streamed(lambda part: behind(grids[part], rows[part]), len(rows), 64)
+            return torch.cat([found for _, found in parts])
+
+    def ablated(
+        self, row: int, changed: Callable[[slice], torch.Tensor], count: int
+    ) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Explained scores of one image under `count` changes of the layer, in passes: `changed(part)` makes
+        (m, C, h, w), which are never all there."""
+        behind = self._behind()
+        with torch.no_grad():
+            yield from streamed(lambda part: self._ablated(behind, changed(part), row), count, 64)
+
+    def _ablated(self, behind: Tail, grids: torch.Tensor, row: int) -> torch.Tensor:
+        rows = torch.full((len(grids),), row, dtype=torch.long, device=grids.device)
+        return self.score(behind(grids, rows), rows)
+
+    def _behind(self) -> Tail:
+        tails = self.shared.tails
+        if self.layer not in tails:
+            tails[self.layer] = Tail(self.classifier, self.module, self.layer, self.inputs)
+        return tails[self.layer]
+
+    def again(self, inputs: torch.Tensor) -> View:
+        """The same layer and target at other inputs (N, channels, H, W): one more forward."""
+        return replace(self, shared=Shared(Forward(self.classifier, self.module, [self.layer], inputs)))
+
+    def retarget(self, weights: torch.Tensor) -> View:
+        """The same forward under another target (N, columns): one more backward."""
+        return replace(self, weights=weights)
+
+    def at(self, layer: str) -> View:
+        """Another layer: of the same forward if it was read there, else of one more."""
+        if layer in self.shared.forward.leaves:
+            return replace(self, layer=layer)
+        layers: Sequence[str] = [layer]
+        return replace(self, layer=layer, shared=Shared(Forward(self.classifier, self.module, layers, self.inputs)))
+
+    def product(self, direction: torch.Tensor) -> torch.Tensor:
+        """Second derivative of the score at the layer times `direction`, both (N, C, h, w)."""
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        with torch.inference_mode(False), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+            leaf = self.activations.clone().requires_grad_()
+            rows = torch.arange(len(leaf), device=leaf.device)
+            score = self.score(self._behind()(leaf, rows), rows).sum()
+            (first,) = torch.autograd.grad(score, leaf, create_graph=True)
+            if not first.requires_grad:  # the score is linear in the layer
+                return torch.zeros_like(direction)
+            (second,) = torch.autograd.grad((first * direction).sum(), leaf, allow_unused=True)
+        return torch.zeros_like(direction) if second is None else second.detach()
+
+    @property
+    def pass_length(self) -> int:
+        """Pictures in one pass through the whole network."""
+        return pass_length(self.inputs)
