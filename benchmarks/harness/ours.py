@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from workbench.classifiers import Classifier
-from workbench.explainers import NativeMaps, run, run_all
+from workbench.explainers import NativeMaps, run
+from workbench.explainers.run import run_all
 
 TEN = (
     "grad_cam",
@@ -31,16 +32,7 @@ def cams(classifier: Classifier, images: np.ndarray, classes: Sequence[int]) -> 
 
 def cams_of_all_classes(classifier: Classifier, images: np.ndarray) -> dict[Any, NativeMaps]:
     """Ten CAMs of all seven classes."""
-    return run_all(classifier, images, TEN, every(classifier), progress=False)
-
-
-def upsampled(classifier: Classifier, images: np.ndarray, classes: Sequence[int], side: int) -> np.ndarray:
-    """Ten CAMs, then each enlarged bilinearly to the input's size."""
-    import torch
-    from torch.nn import functional
-
-    maps = torch.from_numpy(np.stack([one.values for one in cams(classifier, images, classes).values()]))
-    return functional.interpolate(maps, (side, side), mode="bilinear", align_corners=False).numpy()
+    return run_all(classifier, images, TEN, *every(classifier, len(images)), progress=False)
 
 
 def perturbation(
@@ -56,7 +48,7 @@ def perturbation(
         classifier,
         images,
         listed,
-        every(classifier),
+        *every(classifier, len(images)),
         options={name: {"samples": samples} for name in listed},
         precision=precision,
         progress=False,
@@ -64,21 +56,18 @@ def perturbation(
 
 
 def one(
-    classifier: Classifier, images: np.ndarray, name: str, k: int, precision: str = "float32", **options: Any
+    classifier: Classifier,
+    images: np.ndarray,
+    name: str,
+    classes: Sequence[int],
+    precision: str = "float32",
+    **options: Any,
 ) -> NativeMaps:
-    """One explainer for one class."""
-    found = run_all(
-        classifier,
-        images,
-        [name],
-        every(classifier)[k : k + 1],
-        options={name: options},
-        precision=precision,
-        progress=False,
-    )
-    return next(iter(found.values()))
+    """One explainer for one class of each picture."""
+    return run(classifier, images, name, classes, options={name: options}, precision=precision, progress=False)[name]
 
 
-def every(classifier: Classifier) -> list[str]:
-    """The seven expressions as targets."""
-    return [f"expression:{label}" for label in classifier.labels]
+def every(classifier: Classifier, count: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The seven expressions as targets of `count` pictures: weights (count, 7, 7), names."""
+    weights = np.broadcast_to(np.eye(len(classifier.labels), dtype=np.float32), (count, 7, 7))
+    return weights, classifier.labels
