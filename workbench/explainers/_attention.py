@@ -18,6 +18,8 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from workbench.explainers._capture import conv_friendly
+
 if TYPE_CHECKING:
     from workbench.classifiers.classifier import Classifier
 
@@ -148,7 +150,7 @@ def attended(classifier: Classifier, module: nn.Module, inputs: torch.Tensor, *,
                 stack.callback(part.register_forward_pre_hook(enter).remove)
                 stack.callback(part.register_forward_hook(partial(leave, name)).remove)
         stack.enter_context(_Recorder(seen.tables))
-        raw = module(inputs.clone())
+        raw = module(conv_friendly(inputs.clone()))
     seen.outputs = classifier.outputs_of(raw)
     return seen
 
@@ -172,7 +174,7 @@ def read_out(
     with torch.inference_mode(False), ExitStack() as stack:
         for name, wrapped in {table.block: table.in_tuple for table in tables}.items():
             stack.enter_context(_forward_replaced(module.get_submodule(name), in_tuple if wrapped else stand_in))
-        return classifier.outputs_of(module(inputs.clone()))
+        return classifier.outputs_of(module(conv_friendly(inputs.clone())))
 
 
 @contextmanager

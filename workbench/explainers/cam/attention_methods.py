@@ -38,7 +38,7 @@ def attention_rollout(view: AttentionView, *, heads: str = "mean", discard: floa
         fused = table.mean(1) if heads == "mean" else table.amax(1) if heads == "max" else table.amin(1)
         if discard:
             dropped = int(discard * fused[0].numel())
-            smallest = fused.flatten(1).argsort(1, stable=True)[:, :dropped]
+            smallest = fused.flatten(1).sort(stable=True, dim=1).indices[:, :dropped]
             fused = fused.flatten(1).scatter(1, smallest, 0.0).view_as(fused)
         mixed = fused + torch.eye(fused.shape[-1], device=fused.device)
         mixed = mixed / mixed.sum(-1, keepdim=True)
