@@ -1,0 +1,56 @@
+"""AblationCAM against a loop that runs the whole network with a channel cut out by a hook."""
+
+import numpy as np
+import torch
+
+from workbench.explainers import EXPLAINERS, run
+
+
+def ablation_cam(view):
+    return EXPLAINERS["ablation_cam"].value.method(view)
+
+
+def test_it_is_the_loop_over_channels(networks, crops):
+    classifier = networks["branched"]
+    module, layer = classifier.module, classifier.module.get_submodule("stem")
+    targets = [0, 3, 1, 2]
+    found = run(
+        classifier, crops, "ablation_cam", targets, options={"ablation_cam": {"layer": "stem"}}, progress=False
+    )["ablation_cam"].values
+    kept = {}
+    with torch.no_grad():
+        inputs = classifier.inputs(crops)
+        handle = layer.register_forward_hook(lambda _m, _i, out: kept.update(layer=out.clone()))
+        whole = module(inputs)
+        handle.remove()
+        expected = np.zeros_like(found)
+        for channel in range(5):
+
+            def cut(_module, _inputs, output, channel=channel):
+                output = output.clone()
+                output[:, channel] = 0
+                return output
+
+            handle = layer.register_forward_hook(cut)
+            loss = (whole - module(inputs)).gather(1, torch.tensor(targets)[:, None])[:, 0].numpy()
+            handle.remove()
+            expected += loss[:, None, None] * kept["layer"][:, channel].numpy()
+    assert np.allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_channel_that_helps_counts_for_the_target_also_where_the_score_is_negative(written):
+    def behind(layer):
+        return layer.mean((2, 3)).sum(1, keepdim=True) - 100
+
+    activations = torch.tensor([[[[1.0, 3.0]]]])  # the channel adds 2 to a score of -98
+    assert ablation_cam(written(behind, activations, torch.ones(1, 1)))[0, 0].tolist() == [2.0, 6.0]
+
+
+def test_all_targets_share_the_ablated_passes(written):
+    activations = torch.randn(2, 6, 3, 3, generator=torch.Generator().manual_seed(0))
+    head = torch.randn(6, 2, generator=torch.Generator().manual_seed(1))
+    one = written(lambda layer: layer.mean((2, 3)) @ head, activations, torch.tensor([[1.0, 0.0]] * 2))
+    two = written(one.behind, activations, torch.tensor([[0.0, 1.0]] * 2), shared=one.shared)
+    first, second = ablation_cam(one), ablation_cam(two)
+    assert (one.tails, two.tails) == (12, 0)
+    assert not torch.allclose(first, second)
