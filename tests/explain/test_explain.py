@@ -24,6 +24,18 @@ from workbench.faces.faceset import FaceSet
 
 QUICK = {"lime": {"samples": 30}, "rise": {"samples": 30}}
 FEW = {"samples": 20, "steps": 3}
+UNSUITED = {  # for a small network of functions without attention, whose head pools by the maximum
+    "cam",
+    "deep_lift",
+    "guided_backprop",
+    "deconvolution",
+    "guided_grad_cam",
+    "lrp",
+    "attention_rollout",
+    "transformer_attribution",
+    "le_grad",
+    "ts_cam",
+}
 
 
 class Small(nn.Module):
@@ -250,11 +262,8 @@ def test_a_store_spares_the_work_and_changes_nothing(two, faces, monkeypatch):
     first = ask()
     assert (shelf.hits, len(shelf.kept)) == (0, 8)
     with monkeypatch.context() as patch:
-        patch.setattr(
-            importlib.import_module("workbench.explain.native"),
-            "run_all",
-            lambda *_, **__: pytest.fail("computed again"),
-        )
+        native = importlib.import_module("workbench.explain.native")
+        patch.setattr(native, "run_all", lambda *_, **__: pytest.fail("computed again"))
         second = ask()
     assert shelf.hits == 8
     assert first.identical(second)
@@ -338,9 +347,11 @@ def test_the_whole_registry_reaches_the_canonical_face(two, faces):
         progress=False,
     )
     domain = load_frame().domain
-    for name in names:
+    refused = {failure["explainer"]: failure["reason"] for failure in json.loads(maps.attrs["failures"])}
+    assert set(refused) <= UNSUITED
+    for name in set(names) - set(refused):
         values = maps.sel(explainer=name).values[0, 0]
         assert np.isfinite(values[domain]).mean() > 0.95, name
         told = np.ptp(values[domain & np.isfinite(values)]) > 0
         assert told == (maps["status"].sel(explainer=name)[0, 0] == "ok"), name
-    assert (maps["status"][0, :, 0] == "ok").sum() >= len(names) - 1
+    assert (maps["status"][0, :, 0] == "ok").sum() >= len(names) - len(refused) - 1

@@ -130,10 +130,8 @@ def test_probability_as_the_explained_score(network, faces):
 
 
 def test_layers_are_a_dimension(network, faces):
-    names = ["second", "first"]
-    maps = explain(
-        network, faces, ["grad_cam", "layer_cam"], layers=names, target=["predicted", "au:1"], progress=False
-    )
+    names, methods = ["second", "first"], ["grad_cam", "layer_cam"]
+    maps = explain(network, faces, methods, layers=names, target=["predicted", "au:1"], progress=False)
     assert maps.dims == ("model", "explainer", "layer", "target", "image", "y", "x")
     assert maps["layer"].values.tolist() == names
     for layer in names:
@@ -155,15 +153,8 @@ def test_layers_share_one_forward(network, faces):
 
 
 def test_native_maps_of_several_layers_and_targets(network, faces):
-    found = explain(
-        network,
-        faces,
-        "grad_cam",
-        layers=["first", "second"],
-        target=["predicted", "au:1"],
-        frame="native",
-        progress=False,
-    )
+    several = {"layers": ["first", "second"], "target": ["predicted", "au:1"]}
+    found = explain(network, faces, "grad_cam", **several, frame="native", progress=False)
     assert set(found) == {("both", "grad_cam", "first"), ("both", "grad_cam", "second")}
     assert found["both", "grad_cam", "first"].dims == ("target", "image", "y", "x")
     assert found["both", "grad_cam", "first"].shape == (2, 4, 16, 16)

@@ -51,16 +51,17 @@ def explain(
     """Heatmaps of every explainer for every network and face.
 
     target: see `predict`; a list of them adds the dimension `target`, and shares the forward passes. layers: names of
-    layers for explainers that look at one; adds the dimension `layer`. options: explainer → its options. limit: explainer → only the first n faces. controls:
-    "random_weights" (every method again on the network with random weights, as `<explainer>@random_weights`),
-    "edge_map", or another explainer of role "control". precision: "bfloat16" makes perturbed forwards in half
-    precision. store: maps already there are not computed again.
+    layers for explainers that look at one; adds the dimension `layer`. options: explainer → its options. limit:
+    explainer → only the first n faces. controls: "random_weights" (every method again on the network with random
+    weights, as `<explainer>@random_weights`), "edge_map", or another explainer of role "control". precision:
+    "bfloat16" makes perturbed forwards in half precision. store: maps already there are not computed again.
 
     Returns a DataArray (model, explainer, image, y, x) float32 in the canonical `frame`, raw and signed, NaN where a
     map has no data; coordinates status, role, control_of, layer, predicted, explained, `probability_<class>` (other
-    heads: `au_<number>`, `<head>_<label>`), label, subject, sha256 and `group_<column>`; failures of single explainers in `attrs["failures"]` (JSON), the
-    score that was explained in `attrs["target_space"]`. With frame="native", a dict (model, explainer) → DataArray
-    (image, y, x) at the method's own resolution instead; with layers, (model, explainer, layer).
+    heads: `au_<number>`, `<head>_<label>`), label, subject, sha256 and `group_<column>`; failures of single explainers
+    in `attrs["failures"]` (JSON), the score that was explained in `attrs["target_space"]`. With frame="native", a dict
+    (model, explainer) → DataArray (image, y, x) at the method's own resolution instead; with layers, (model,
+    explainer, layer).
 
     Raises UnknownNameError for an unknown explainer, option, control or frame, and UsageError for a wrong target,
     before any work.
@@ -102,15 +103,14 @@ def explain(
             prediction=predictions[network.name],
         )
     if frame == "native":
-        return {
-            (model, name, layer) if layers is not None else (model, name): named(
-                {key: maps for key, maps in found.items() if key[:2] == (name, layer)},
-                faces,
-                several=isinstance(target, list),
-            )
-            for model, found in native.items()
-            for name, layer, _ in found
-        }
+        several = isinstance(target, list)
+        result = {}
+        for model, found in native.items():
+            for name, layer in dict.fromkeys(key[:2] for key in found):
+                of_this = {key: maps for key, maps in found.items() if key[:2] == (name, layer)}
+                place = (model, name, layer) if layers is not None else (model, name)
+                result[place] = named(of_this, faces, several=several)
+        return result
     return assemble(
         native, predictions, faces, frame=frame, target=target, layers=layers, seed=seed, precision=precision
     )
