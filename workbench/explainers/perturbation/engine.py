@@ -83,7 +83,7 @@ def _scene(job: Job, module: torch.nn.Module, index: int, inputs: torch.Tensor, 
     def regions(name: str) -> tuple[list[str], np.ndarray]:
         names, masks = job.regions(name, index)
         resized = torch.nn.functional.interpolate(
-            torch.from_numpy(np.ascontiguousarray(masks, np.float32))[None],
+            torch.from_numpy(np.array(masks, np.float32))[None],
             size=size,
             mode="bilinear",
             antialias=True,
