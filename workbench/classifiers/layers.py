@@ -14,7 +14,16 @@ from workbench.classifiers.classifier import Preprocessing
 from workbench.classifiers.heads import Head, collate
 from workbench.classifiers.layout import Layout
 from workbench.classifiers.listening import listening, noise, run
-from workbench.classifiers.places import CLEAR, Grid, Reading, answers, keeps_proportions, movements, prefix_of
+from workbench.classifiers.places import (
+    CLEAR,
+    Grid,
+    Reading,
+    answers,
+    keeps_proportions,
+    last_unmixed,
+    movements,
+    prefix_of,
+)
 from workbench.errors import ClassifierError, LayerError
 
 Tokens = tuple[int, int, int]  # prefix, height, width
@@ -218,23 +227,24 @@ def _decide(signs: Mapping[Layout, float], before: list[Layout], behind_tokens: 
 def _tokens(
     module: nn.Module, preprocessing: Preprocessing, heard: _Heard, grids: Mapping[str, Layout], stated: Tokens | None
 ) -> dict[str, Layout]:
-    """Layouts of outputs (N, tokens, C): each number of tokens is tried out once, where it first appears."""
+    """Layouts of outputs (N, tokens, C): each number of tokens is tried out once."""
     layers = {name: shape for name, shape in heard.candidates(3) if not heard.within(name)}
-    firsts: dict[int, str] = {}
+    alike: dict[int, list[str]] = {}
     for name, (length, _) in layers.items():
         if length >= _FEWEST:
-            firsts.setdefault(length, name)
+            alike.setdefault(length, []).append(name)
     placed: dict[int, tuple[int, Grid]] = {}
     order = list(heard.outputs)
-    for length, first in firsts.items():
+    for length, names in alike.items():
         if stated is not None:
             prefix, grid = stated[0], (stated[1], stated[2])
             spare = length - grid[0] * grid[1]
             if spare == 0 or spare >= prefix:
                 placed[length] = (prefix if spare else 0, grid)
             continue
-        before = [grids[name].grid for name in order[: order.index(first)] if name in grids][-1:]
-        found = _place(module, preprocessing, first, length, before + [grid for _, grid in placed.values()], not placed)
+        before = [grids[name].grid for name in order[: order.index(names[0])] if name in grids][-1:]
+        known = before + [grid for _, grid in placed.values()]
+        found = _place(module, preprocessing, names, length, known, not placed)
         if found is not None:
             placed[length] = found
     result = {}
@@ -248,9 +258,10 @@ def _tokens(
 
 
 def _place(
-    module: nn.Module, preprocessing: Preprocessing, layer: str, length: int, known: list[Grid], earliest: bool
+    module: nn.Module, preprocessing: Preprocessing, layers: list[str], length: int, known: list[Grid], earliest: bool
 ) -> tuple[int, Grid] | None:
-    """(prefix, grid) of the tokens at `layer`: a known grid where it can be shown to be theirs, else any that can."""
+    """(prefix, grid) of layers with so many tokens: a known grid where it can be shown to be theirs, else any that
+    can. It is tried at the last of them before tokens mix, so that an order which changes before that is seen."""
     size = preprocessing.size
     likely = [grid for grid in dict.fromkeys(known) if grid[0] * grid[1] <= length and keeps_proportions(grid, size)]
     spare = min(_MOST_OTHERS, length // 2) if earliest else 0
@@ -260,18 +271,19 @@ def _place(
         for height in range(1, length - more + 1)
         if (length - more) % height == 0 and keeps_proportions((height, (length - more) // height), size)
     ]
+    layer = ""
     for tried in (likely, [grid for grid in others if grid not in likely]):
         tried = [grid for grid in tried if grid[0] * grid[1] >= _FEWEST]
         if not tried:
             continue
+        layer = layer or last_unmixed(module, preprocessing, layers)
         heights, widths = (tuple(sorted({grid[axis] for grid in tried})) for axis in (0, 1))
-        rows = answers(module, preprocessing, [layer], heights, 2)[layer]
-        columns = answers(module, preprocessing, [layer], widths, 3)[layer]
+        rows = answers(module, preprocessing, layer, heights, 2)
+        columns = answers(module, preprocessing, layer, widths, 3)
         for height, width in tried:
-            if height in rows and width in columns:
-                prefix = prefix_of(rows[height], columns[width])
-                if prefix is not None:
-                    return prefix, (height, width)
+            prefix = prefix_of(rows[height], columns[width])
+            if prefix is not None:
+                return prefix, (height, width)
     return None
 
 

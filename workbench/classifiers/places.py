@@ -8,7 +8,7 @@ answers most to each band of the picture is the one that stands there, row after
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,7 @@ Grid = tuple[int, int]
 
 CLEAR = 0.1  # of the way that a change makes across the layer while it crosses the picture
 _CHUNK = 16
+_STILL = 1e-7  # of the largest change: rounding
 
 
 def keeps_proportions(grid: Grid, size: Grid) -> bool:
@@ -96,58 +97,81 @@ def _movement(change: Tensor) -> Movement:
     return Movement(down, right)  # type: ignore[arg-type]
 
 
-def answers(
-    module: nn.Module, preprocessing: Preprocessing, layers: Iterable[str], bands: tuple[int, ...], axis: int
-) -> dict[str, dict[int, Tensor]]:
-    """How much each token (N, tokens, channels) of some layers answers when one band of the picture changes.
+def last_unmixed(module: nn.Module, preprocessing: Preprocessing, layers: Sequence[str]) -> str:
+    """The last of some layers of tokens, in order of execution, before one at which every token answers to a change
+    at the picture's top; the first if that is so there already. The forward ends at the first that mixes."""
+    images = noise(preprocessing, 1).repeat(2, 1, 1, 1)
+    rows = max(1, preprocessing.size[0] // 4)
+    images[1, :, :rows] = noise(preprocessing, 1, seed=1)[0, :, :rows]
+    wanted, found = set(layers), [layers[0]]
 
-    bands: numbers of equal bands into which the picture is cut along `axis` (2: rows, 3: columns). Returns layer →
-    number of bands → (bands, tokens). The forward ends at the last of the layers.
+    def hear(name: str, _part: nn.Module, _inputs: object, output: object) -> None:
+        if name in wanted and isinstance(output, Tensor):
+            change = (output[1] - output[0]).double().norm(dim=1)
+            if float(change.min()) > _STILL * float(change.max()):
+                raise Enough
+            found[0] = name
+
+    with torch.no_grad(), listening(module, hear):
+        run(module, images)
+    return found[0]
+
+
+def answers(
+    module: nn.Module, preprocessing: Preprocessing, layer: str, bands: Sequence[int], axis: int
+) -> dict[int, Tensor]:
+    """How much each token (N, tokens, channels) of a layer answers when one band of the picture changes.
+
+    bands: numbers of equal bands into which the picture is cut along `axis` (2: rows, 3: columns). Returns number of
+    bands → (bands, tokens). The forward ends at the layer.
     """
-    wanted = set(layers)
-    base, other = noise(preprocessing, 1), noise(preprocessing, 1, seed=1)
+    base, other = noise(preprocessing, 1), noise(preprocessing, 1, seed=1)[0]
     size = base.shape[axis]
     cuts = [(count, band) for count in bands for band in range(count)]
-    result: dict[str, dict[int, list[Tensor]]] = {name: {count: [] for count in bands} for name in wanted}
+    result: dict[int, list[Tensor]] = {count: [] for count in bands}
+
+    def hear(name: str, _part: nn.Module, _inputs: object, output: object) -> None:
+        if name == layer and isinstance(output, Tensor):
+            for (count, _), value in zip(part, (output[1:] - output[:1]).double().norm(dim=2).cpu(), strict=True):
+                result[count].append(value)
+            raise Enough
+
     for start in range(0, len(cuts), _CHUNK):
         part = cuts[start : start + _CHUNK]
         images = base.repeat(1 + len(part), 1, 1, 1)
         for row, (count, band) in enumerate(part, 1):
             first, last = round(band * size / count), round((band + 1) * size / count)
-            images[row].narrow(axis - 1, first, last - first).copy_(other[0].narrow(axis - 1, first, last - first))
-        heard: dict[str, Tensor] = {}
-
-        def hear(
-            name: str, _part: nn.Module, _inputs: object, output: object, heard: dict[str, Tensor] = heard
-        ) -> None:
-            if name in wanted and name not in heard and isinstance(output, Tensor):
-                heard[name] = (output[1:] - output[:1]).double().norm(dim=2).cpu()
-                if len(heard) == len(wanted):
-                    raise Enough
-
+            images[row].narrow(axis - 1, first, last - first).copy_(other.narrow(axis - 1, first, last - first))
         with torch.no_grad(), listening(module, hear):
             run(module, images)
-        for name, values in heard.items():
-            for (count, _), value in zip(part, values, strict=True):
-                result[name][count].append(value)
-    return {name: {count: torch.stack(rows) for count, rows in held.items() if rows} for name, held in result.items()}
+    return {count: torch.stack(rows) for count, rows in result.items()}
 
 
 def prefix_of(rows: Tensor, columns: Tensor) -> int | None:
     """The number of tokens before the first place, from answers to h bands of rows (h, tokens) and w of columns.
 
-    The places are the only run of h · w tokens of which each answers most to its own row and its own column;
-    None where there is no such run, or more than one.
+    The places are the only run of h · w tokens that all answer and stand row after row: each answers most to its own
+    band of rows and of columns, or the centres of what each answers to come in that order. None where there is no
+    such run, or more than one.
     """
-    height, width, tokens = len(rows), len(columns), rows.shape[1]
-    places = torch.arange(height * width)
-    moved = (rows.amax(0) > 0) & (columns.amax(0) > 0)
-    row, column = rows.argmax(0), columns.argmax(0)
+    height, width = len(rows), len(columns)
+    count = height * width
+    answering = (rows.amax(0) > 0) & (columns.amax(0) > 0)
     found = [
         first
-        for first in range(tokens - height * width + 1)
-        if bool(moved[first : first + len(places)].all())
-        and torch.equal(row[first : first + len(places)], places // width)
-        and torch.equal(column[first : first + len(places)], places % width)
+        for first in range(rows.shape[1] - count + 1)
+        if bool(answering[first : first + count].all())
+        and _in_order(rows[:, first : first + count].unflatten(1, (height, width)))
+        and _in_order(columns[:, first : first + count].unflatten(1, (height, width)).transpose(1, 2))
     ]
     return found[0] if len(found) == 1 else None
+
+
+def _in_order(answers: Tensor) -> bool:
+    """Whether answers (n bands, n, m) put the tokens [i, :] before the tokens [i + 1, :]."""
+    bands = torch.arange(len(answers), dtype=answers.dtype)
+    if torch.equal(answers.argmax(0), torch.arange(len(answers))[:, None].expand(answers.shape[1:])):
+        return True
+    strength = answers.square()
+    centres = (strength * bands[:, None, None]).sum(0) / strength.sum(0)
+    return bool((centres[:-1].amax(1) < centres[1:].amin(1)).all()) if len(centres) > 1 else True
