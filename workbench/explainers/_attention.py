@@ -31,14 +31,17 @@ class Table:
     """One attention table of a forward of N inputs.
 
     weights: as computed, (N, heads, queries, keys), or with images and heads in one axis. block: the outermost module
-    that holds this attention and no other, and gives tokens ("" where there is none); tokens: what it gave (N, L, C);
-    in_tuple: whether it gave them as the first of several things.
+    that holds this attention and no other, and gives tokens ("" where there is none); given and tokens: what it was
+    given and gave (N, L, C); in_tuple: whether it gave them as the first of several things. mixed: whether the module
+    that computed it computed others too, so that no one table says how its tokens are mixed.
     """
 
     weights: torch.Tensor
     block: str = ""
+    given: torch.Tensor | None = None
     tokens: torch.Tensor | None = None
     in_tuple: bool = False
+    mixed: bool = False
 
 
 @dataclass(eq=False)
@@ -58,6 +61,7 @@ class _Recorder(TorchFunctionMode):
     def __init__(self, tables: list[Table]) -> None:
         super().__init__()
         self.tables = tables
+        self.computed: list[list[Table]] = [[]]  # by each module that is running, innermost last
 
     def __torch_function__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -75,7 +79,11 @@ class _Recorder(TorchFunctionMode):
     def _keep(self, weights: torch.Tensor) -> torch.Tensor:
         if torch.is_grad_enabled() and not weights.requires_grad:
             weights = weights.detach().requires_grad_()
-        self.tables.append(Table(weights))
+        table = Table(weights)
+        self.tables.append(table)
+        self.computed[-1].append(table)
+        for one in self.computed[-1] if len(self.computed[-1]) > 1 else ():
+            one.mixed = True
         return weights
 
     def attend(
@@ -130,17 +138,21 @@ def attended(classifier: Classifier, module: nn.Module, inputs: torch.Tensor, *,
     With `gradients`, outputs, tables and tokens hang together in one graph that begins at the first table.
     """
     seen = Attended()
-    open_at: list[int] = []
+    recorder = _Recorder(seen.tables)
+    starts: list[int] = []
 
     def enter(_module: nn.Module, _inputs: object) -> None:
-        open_at.append(len(seen.tables))
+        starts.append(len(seen.tables))
+        recorder.computed.append([])
 
-    def leave(name: str, _module: nn.Module, _inputs: object, output: Any) -> None:
-        first = open_at.pop()
+    def leave(name: str, _module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        first = starts.pop()
+        recorder.computed.pop()
         tokens = output[0] if isinstance(output, tuple | list) and output else output
         if len(seen.tables) == first + 1 and isinstance(tokens, torch.Tensor) and tokens.ndim == 3:
             table = seen.tables[first]  # outer modules leave last
             table.block, table.tokens, table.in_tuple = name, tokens, isinstance(output, tuple | list)
+            table.given = next((one for one in inputs if isinstance(one, torch.Tensor)), None)
 
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
@@ -149,7 +161,7 @@ def attended(classifier: Classifier, module: nn.Module, inputs: torch.Tensor, *,
             if name:
                 stack.callback(part.register_forward_pre_hook(enter).remove)
                 stack.callback(part.register_forward_hook(partial(leave, name)).remove)
-        stack.enter_context(_Recorder(seen.tables))
+        stack.enter_context(recorder)
         raw = module(conv_friendly(inputs.clone()))
     seen.outputs = classifier.outputs_of(raw)
     return seen

@@ -348,6 +348,15 @@ class Pooled(Worked):
         return functional.scaled_dot_product_attention(x[:, :1] + 1, x, x)[:, 0].expand(-1, 2)
 
 
+class Mixed(Worked):
+    """Averages two attentions in one module."""
+
+    def forward(self, x):
+        x = functional.pad(x.flatten(1), (1, 0))[:, None, :, None]
+        one, other = (functional.scaled_dot_product_attention(s * x, x, x) for s in (1, 2))
+        return (one + other)[:, 0, 0].expand(-1, 2)
+
+
 class Unread(Worked):
     """Its outputs come from before its last attention."""
 
@@ -364,6 +373,7 @@ class Unread(Worked):
         (nn.Sequential(nn.Flatten(), nn.Linear(2, 2)), "no attention between places; take grad_cam"),
         (Windowed(), "2 × 2.* does not run over all of its places.*take grad_cam"),
         (Pooled(), "1 × 3, 3 × 3.* does not run over all of its places.*pooling query.*take grad_cam"),
+        (Mixed(), "several attention tables in one module and mixes them; take grad_cam"),
         (Unread(), "do not depend on its last attention; take grad_cam"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,14 +84,16 @@ class Batch:
 
         Raises UnsuitedError where the blocks cannot be left out of a forward: then nothing can be read out of them.
         """
-        tokens = [table.tokens for table in self.seen.tables if table.tokens is not None]
-        length = self.seen.tables[-1].weights.shape[-1]
-        sound = len(tokens) == len(self.seen.tables) and all(one.shape[1] == length for one in tokens)
+        tables = self.seen.tables
+        tokens = [table.tokens for table in tables if table.tokens is not None]
+        sound = len(tokens) == len(tables) and all(
+            after.given is before.tokens for before, after in itertools.pairwise(tables)
+        )
         if sound:
             try:
                 with torch.no_grad():
-                    again = self.read_out(tokens[-1][:1].detach())
-                outputs = self.seen.outputs[:1].detach()
+                    again = self.read_out(tokens[-1][:1].detach().expand(2, -1, -1))
+                outputs = self.seen.outputs[:1].detach().expand(2, -1)
                 sound = torch.allclose(again, outputs, rtol=1e-3, atol=1e-4 * float(outputs.abs().max()) + 1e-6)
             except (RuntimeError, TypeError, ValueError, AttributeError):
                 sound = False
@@ -179,6 +182,8 @@ def _fitting_layout(classifier: Classifier, seen: Attended, count: int) -> Layou
     name, tables = classifier.name, [table.weights for table in seen.tables]
     if not tables:
         raise UnsuitedError(f"{name!r} has no attention between places; {INSTEAD}")
+    if any(table.mixed for table in seen.tables):
+        raise UnsuitedError(f"{name!r} computes several attention tables in one module and mixes them; {INSTEAD}")
     layouts = [layout for layout in classifier.layouts.values() if layout.kind == "tokens"]
     sizes = {tuple(weights.shape[-2:]) for weights in tables}
     first = {one.prefix + one.grid[0] * one.grid[1] + one.suffix: one for one in reversed(layouts)}
