@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workbench.explainers.cam.attention_view import AttentionView
 
 FUSIONS = ("mean", "max", "min")
+RELEVANCES = ("attention", "lrp")
 
 
 @attention_method(
@@ -51,20 +52,29 @@ def attention_rollout(view: AttentionView, *, heads: str = "mean", discard: floa
     "transformer_attribution",
     reference=(
         "Chefer et al., ICCV 2021 (Generic Attention-model Explainability), eq. 1, 5 and 6: R = I; "
-        "Ā = mean_h (∇A ⊙ A)⁺, R ← R + Ā R, over the blocks in order"
+        "Ā = mean_h (∇A ⊙ A)⁺, R ← R + Ā R, over the blocks in order; with relevance='lrp' Chefer et al., CVPR 2021 "
+        "(Transformer Interpretability Beyond Attention Visualization), eq. 13 and 14: the layer-wise relevance of A "
+        "in the place of A"
     ),
-    cost="1 forward and backward",
+    cost="1 forward and backward; 2 of each with relevance='lrp'",
 )
-def transformer_attribution(view: AttentionView) -> torch.Tensor:
+def transformer_attribution(view: AttentionView, *, relevance: str = "attention") -> torch.Tensor:
     """Attention weighted by its positive effect on the score, followed through all blocks.
 
     Never negative. The read-out's own identity (what a place passes on by residuals alone, the same for each) is left
     out of the map: for a class token that changes nothing, for an average-pooled network it is a constant.
+    `relevance`: "attention", or "lrp" for the relevance of the outputs under the target's weights, carried down to the
+    tables; refused for networks with operations that have no rule.
     """
     import torch
 
+    if relevance not in RELEVANCES:
+        raise UsageError(
+            f"option relevance={relevance!r} of 'transformer_attribution' is not known; choose {', '.join(RELEVANCES)}"
+        )
     total: torch.Tensor | None = None
-    for table, gradient in zip(view.batch.tables, view.gradients, strict=True):
+    tables = view.batch.tables if relevance == "attention" else view.relevances
+    for table, gradient in zip(tables, view.gradients, strict=True):
         weight = (gradient * table).relu().mean(1)
         if total is None:
             total = torch.zeros_like(weight)

@@ -13,6 +13,8 @@ import torch
 
 from workbench.errors import UnsuitedError
 from workbench.explainers._attention import Attended, Table, attended, read_out
+from workbench.explainers._capture import conv_friendly
+from workbench.explainers.cam.attention_relevance import relevance_tables
 from workbench.explainers.passes import streamed
 from workbench.explainers.spaces import scores
 
@@ -126,6 +128,23 @@ class Batch:
             parts = streamed(lambda part: self.read_out(places[part].expand(-1, short, -1)), len(places), 1024)
             return torch.cat([outputs for _, outputs in parts]).unflatten(0, (len(tokens), -1))
 
+    @cached_property
+    def relevance(self) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Outputs and tables (as computed) between which the backward carries relevance; see `attention_relevance`."""
+
+        def run() -> torch.Tensor:
+            return self.classifier.outputs_of(self.module(conv_friendly(self.inputs.clone())))
+
+        outputs, tables = relevance_tables(run, self.classifier.name)
+        expected = self.seen.outputs.detach()
+        close = torch.allclose(outputs.detach(), expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()) + 1e-6)
+        if len(tables) != len(self.seen.tables) or not close:
+            raise UnsuitedError(
+                f"layer-wise relevance does not reproduce the outputs of {self.classifier.name!r}; take "
+                "transformer_attribution with relevance='attention'"
+            )
+        return outputs, tables
+
     def _same_when_short(self, place: torch.Tensor, length: int, short: int) -> bool:
         whole = self.read_out(place.expand(-1, length, -1))
         try:
@@ -154,6 +173,26 @@ class AttentionView:
         """Gradient of the score at each table, (N, heads, L, L): one backward for all."""
         tables = self.batch.seen.tables
         return self._gradients(self.score(self.batch.seen.outputs), tables)
+
+    @cached_property
+    def relevances(self) -> list[torch.Tensor]:
+        """Relevance of each table's entries, (N, heads, L, L): that for each output, times its weight, summed.
+
+        One backward for each output that has a weight: a sum of relevances that cancel could not be carried down.
+        """
+        outputs, tables = self.batch.relevance
+        weights = self.weights.to(outputs)
+        total = [torch.zeros_like(table) for table in tables]
+        for column in weights.any(0).nonzero()[:, 0]:
+            start = torch.zeros_like(outputs)
+            start[:, column] = 1
+            given = torch.autograd.grad(outputs, tables, start, retain_graph=True, allow_unused=True)
+            for table, one in zip(total, given, strict=True):
+                if one is not None:
+                    heads = len(table) // len(weights)
+                    share = weights[:, column].repeat_interleave(heads)
+                    table.add_(one * share.reshape(-1, *[1] * (table.ndim - 1)))
+        return [self.batch.by_head(table).float() for table in total]
 
     @cached_property
     def block_gradients(self) -> list[torch.Tensor]:
