@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -103,8 +104,8 @@ class Classifier:
         """Where the module's parameters lie (CPU for a module without any)."""
         import torch
 
-        for tensor in [*self.module.parameters(), *self.module.buffers()][:1]:
-            return tensor.device
+        for tensor in chain(self.module.parameters(), self.module.buffers()):
+            return tensor.device  # of the first
         return torch.device("cpu")
 
     @property

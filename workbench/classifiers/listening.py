@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
@@ -54,10 +55,9 @@ def run(module: nn.Module, images: Tensor) -> Any:
 
     Raises ClassifierError, in one line, where the module fails on them.
     """
-    tensors = [*module.parameters(), *module.buffers()][:1]
-    device = tensors[0].device if tensors else images.device
+    tensor = next(chain(module.parameters(), module.buffers()), images)
     try:
-        return module(images.to(device).contiguous(memory_format=memory_format_of(module)))
+        return module(images.to(tensor.device).contiguous(memory_format=memory_format_of(module)))
     except Enough:
         return None
     except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, AttributeError, KeyError) as error:
