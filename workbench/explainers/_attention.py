@@ -18,8 +18,6 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from workbench.explainers._capture import conv_friendly
-
 if TYPE_CHECKING:
     from workbench.classifiers.classifier import Classifier
 
@@ -162,7 +160,7 @@ def attended(classifier: Classifier, module: nn.Module, inputs: torch.Tensor, *,
                 stack.callback(part.register_forward_pre_hook(enter).remove)
                 stack.callback(part.register_forward_hook(partial(leave, name)).remove)
         stack.enter_context(recorder)
-        raw = module(conv_friendly(inputs.clone()))
+        raw = module(inputs.clone())
     seen.outputs = classifier.outputs_of(raw)
     return seen
 
@@ -186,7 +184,7 @@ def read_out(
     with torch.inference_mode(False), ExitStack() as stack:
         for name, wrapped in {table.block: table.in_tuple for table in tables}.items():
             stack.enter_context(_forward_replaced(module.get_submodule(name), in_tuple if wrapped else stand_in))
-        return classifier.outputs_of(module(conv_friendly(inputs.clone())))
+        return classifier.outputs_of(module(inputs.clone()))
 
 
 @contextmanager

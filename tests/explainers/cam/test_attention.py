@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from families import load_family
 from torch import nn
 from torch.nn import functional
 
+from workbench.classifiers import load_classifier
 from workbench.classifiers.classifier import Classifier, Head, Preprocessing
 from workbench.classifiers.layout import Layout
 from workbench.errors import UnsuitedError, UsageError
@@ -384,6 +386,24 @@ def test_networks_without_attention_over_their_places_are_refused(name, module, 
         maps(owner, np.zeros((2, *size, 3), np.uint8), name, [[1, 0]])
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("family", ["vit", "vit_avg", "vit_registers", "deit", "deit_distilled", "checkpointing"])
+def test_families_that_have_it(name, family):
+    owner = load_family(family)
+    images = np.random.default_rng(2).integers(0, 255, (2, 64, 64, 3)).astype(np.uint8)
+    values, status = maps(owner, images, name, one_hot(1, 3))
+    assert values.shape == (2, 2, 8, 8)
+    assert status == [["ok"] * 2] * 2
+
+
+@pytest.mark.parametrize("family", ["resnet", "swin", "swinv2", "maxvit", "coatnet", "mambaout", "viewing"])
+def test_families_that_do_not(family):
+    owner = load_family(family)
+    images = np.zeros((1, 64, 64, 3), np.uint8)
+    with pytest.raises(UnsuitedError, match=f"^[^.]*{family}[^.]*; take grad_cam, hires_cam or layer_cam$"):
+        maps(owner, images, "attention_rollout", np.ones((1, owner.outputs)))
+
+
 class Between(Worked):
     """Doubles its tokens between the blocks, so that its blocks cannot simply be left out."""
 
@@ -431,7 +451,8 @@ def seeing_brightness(**options):
 )
 def test_the_map_is_largest_where_occlusion_lowers_the_score_most(name, options, prefix):
     module = seeing_brightness(**options)
-    owner = wrap(module, (32, 32), Layout("tokens", 24, (4, 4), prefix), mean=0.0, std=1.0)
+    owner = load_classifier(module, labels=LABELS, size=32, mean=0.0, std=1.0)  # finds the layout for itself
+    assert {layout.prefix for layout in owner.layouts.values() if layout.kind == "tokens"} >= {prefix}
     picture = np.random.default_rng(1).integers(0, 60, (1, 32, 32, 3)).astype(np.uint8)
     picture[:, 8:16, 24:32] = 230  # the place in row 1, column 3
     drops = np.zeros((4, 4))

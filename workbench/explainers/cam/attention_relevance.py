@@ -111,41 +111,13 @@ class _Passing(Function):
         return relevance[0], None
 
 
-ROUTES = frozenset(
-    [
-        "__get__",
-        "__getitem__",
-        "reshape",
-        "view",
-        "view_as",
-        "permute",
-        "transpose",
-        "movedim",
-        "swapaxes",
-        "unbind",
-        "select",
-        "narrow",
-        "index_select",
-        "flatten",
-        "unflatten",
-        "cat",
-        "chunk",
-        "split",
-        "squeeze",
-        "unsqueeze",
-        "expand",
-        "contiguous",
-        "clone",
-        "to",
-        "float",
-        "type_as",
-        "dropout",
-        "dropout_",
-        "t",
-        "mT",
-        "repeat_interleave",
-    ]
-)
+# fmt: off
+ROUTES = frozenset([
+    "__get__", "__getitem__", "reshape", "view", "view_as", "permute", "transpose", "movedim", "swapaxes", "unbind",
+    "select", "narrow", "index_select", "flatten", "unflatten", "cat", "chunk", "split", "squeeze", "unsqueeze",
+    "expand", "contiguous", "clone", "to", "float", "type_as", "dropout", "dropout_", "t", "mT", "repeat_interleave",
+])
+# fmt: on
 PASSING = frozenset(
     ["layer_norm", "rms_norm", "gelu", "relu", "relu_", "silu", "silu_", "tanh", "sigmoid", "softmax", "hardswish"]
 )

@@ -13,7 +13,6 @@ import torch
 
 from workbench.errors import UnsuitedError
 from workbench.explainers._attention import Attended, Table, attended, read_out
-from workbench.explainers._capture import conv_friendly
 from workbench.explainers.cam.attention_relevance import relevance_tables
 from workbench.explainers.passes import streamed
 from workbench.explainers.spaces import scores
@@ -133,7 +132,7 @@ class Batch:
         """Outputs and tables (as computed) between which the backward carries relevance; see `attention_relevance`."""
 
         def run() -> torch.Tensor:
-            return self.classifier.outputs_of(self.module(conv_friendly(self.inputs.clone())))
+            return self.classifier.outputs_of(self.module(self.inputs.clone()))
 
         outputs, tables = relevance_tables(run, self.classifier.name)
         expected = self.seen.outputs.detach()
@@ -252,7 +251,12 @@ def read_rows(classifier: Classifier, module: nn.Module) -> torch.Tensor:
         height, width = classifier.preprocessing.size
         stream = torch.Generator().manual_seed(0)
         noise = torch.rand(2, classifier.preprocessing.channels, height, width, generator=stream)
-        seen = attended(classifier, module, noise.to(classifier.device), gradients=True)
+        seen = attended(
+            classifier,
+            module,
+            noise.to(classifier.device).contiguous(memory_format=classifier.memory_format),
+            gradients=True,
+        )
         mixture = torch.randn(classifier.outputs, generator=stream).to(seen.outputs)
         (found,) = torch.autograd.grad((seen.outputs @ mixture).sum(), seen.tables[-1].weights, allow_unused=True)
         size = torch.zeros(1) if found is None else found.abs().amax(-1).flatten(0, -2).amax(0)
