@@ -34,9 +34,11 @@ def borrowed(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
     Gradient checkpointing, which would run layers twice and cut what was read from the score, is off meanwhile.
     """
     module = plain(module)
-    modes = [part for part in module.modules() if part.training]
-    flags = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    devices = sorted({p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"})
+    parts = list(module.modules())
+    modes = [part for part in parts if part.training]
+    parameters = [one for part in parts for one in part._parameters.values() if one is not None]
+    flags = [parameter for parameter in parameters if parameter.requires_grad]
+    devices = sorted({p.device.index or 0 for p in parameters if p.device.type == "cuda"})
     with torch.random.fork_rng(devices=devices), _without_checkpointing():
         try:
             for part in modes:
