@@ -1,7 +1,7 @@
 import pytest
 
 from workbench.errors import UnknownNameError, UsageError
-from workbench.registry import Registry
+from workbench.registry import Entry, Registry
 
 
 def test_a_registered_name_is_found_with_its_summary_and_details():
@@ -55,3 +55,29 @@ def test_homes_are_imported_at_the_first_lookup(tmp_path, monkeypatch):
     assert "a_home_of_things" not in sys.modules
     assert len(registry) == 0
     assert "a_home_of_things" in sys.modules
+
+
+def test_derived_names_are_made_at_the_lookup_and_not_listed():
+    registry: Registry = Registry("thing")
+    registry.add("two", 2)
+
+    def squared(name):
+        if not name.endswith("²"):
+            return None
+        return Entry(name, registry[name[:-1]].value ** 2)
+
+    registry.derived(squared)
+    assert registry["two²"].value == 4
+    assert registry["two²²"].value == 16
+    assert registry.names() == ["two"]
+    assert len(registry) == 1
+    assert "two²" in registry
+    assert "three²" not in registry
+    with pytest.raises(UnknownNameError, match=r"there is no thing 'tow'; did you mean two\?"):
+        registry["tow²"]
+    with pytest.raises(UnknownNameError, match="no thing 'three'"):
+        registry["three"]
+    with pytest.raises(UnknownNameError, match="no thing"):
+        registry.remove("two²")
+    registry.remove("two")
+    assert "two²" not in registry

@@ -39,6 +39,8 @@ class Registry(Generic[T]):
         self.kind = kind
         self._homes = list(homes)
         self._entries: dict[str, Entry[T]] = {}
+        self._loading = False
+        self._makers: list[Callable[[str], Entry[T] | None]] = []
 
     def add(self, name: str, value: T, *, summary: str = "", reference: str = "", **details: Any) -> T:
         """Register `value` under `name`; a name is given once (UsageError otherwise)."""
@@ -58,30 +60,46 @@ class Registry(Generic[T]):
 
         return decorate
 
+    def derived(self, make: Callable[[str], Entry[T] | None]) -> None:
+        """Names that stand for something made of registered things: `make(name)` gives its entry, or None for a name
+        of another form. Such names can be looked up and are not listed."""
+        self._makers.append(make)
+
     def remove(self, name: str) -> None:
         """Forget a name (tests and notebooks that re-run a registering cell)."""
-        self[name]
+        self._load_homes()
+        if name not in self._entries:
+            raise UnknownNameError(self.kind, name, self._entries)
         del self._entries[name]
 
     def _load_homes(self) -> None:
-        while self._homes:
-            home = self._homes.pop(0)
-            try:
-                importlib.import_module(home)
-            except BaseException:
-                self._homes.insert(0, home)
-                raise
+        if self._loading:  # a home that looks something up sees the homes before it
+            return
+        self._loading = True
+        try:
+            while self._homes:
+                importlib.import_module(self._homes[0])
+                del self._homes[0]
+        finally:
+            self._loading = False
 
     def __getitem__(self, name: str) -> Entry[T]:
         self._load_homes()
         try:
             return self._entries[name]
         except (KeyError, TypeError):
+            for make in self._makers if isinstance(name, str) else ():
+                entry = make(name)
+                if entry is not None:
+                    return entry
             raise UnknownNameError(self.kind, name, self._entries) from None
 
     def __contains__(self, name: object) -> bool:
-        self._load_homes()
-        return name in self._entries
+        try:
+            self[name]  # type: ignore[index]
+        except UsageError:
+            return False
+        return True
 
     def __iter__(self) -> Iterator[Entry[T]]:
         self._load_homes()

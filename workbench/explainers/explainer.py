@@ -154,7 +154,9 @@ EXPLAINERS: Registry[Explainer] = Registry(
     homes=(
         "workbench.explainers.cam",
         "workbench.explainers.gradient",
+        "workbench.explainers.smoothing",
         "workbench.explainers.perturbation.methods",
+        "workbench.explainers.perturbation.extremal",
         "workbench.explainers.controls",
     ),
 )

@@ -42,14 +42,15 @@ def chosen(names: str | Sequence[str], options: Options | None = None) -> dict[s
         for key, value in given.items():
             if key not in defaults:
                 raise UnknownNameError(f"option of {name!r}:", key, defaults)
-            given[key] = _fitting(name, key, value, defaults[key])
+            given[key] = fitting(name, key, value, defaults[key])
         result[name] = {**defaults, **given}
     if not result:
         raise UsageError("no explainer was named; see `workbench list explainers`")
     return result
 
 
-def _fitting(name: str, key: str, value: Any, default: Any) -> Any:
+def fitting(name: str, key: str, value: Any, default: Any) -> Any:
+    """The value of an option as its default's kind; UsageError for another kind, or out of range."""
     kind = type(default)
     if kind is float and isinstance(value, int | np.number) and not isinstance(value, bool):
         value = float(value)

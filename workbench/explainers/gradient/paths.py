@@ -43,12 +43,12 @@ def integrated_gradients(batch: Batch, *, steps: int = 50) -> torch.Tensor:
     reference="Lundberg & Lee, NeurIPS 2017 (shap's GradientExplainer); Erion et al., 2021, eq. 3: expected gradients",
     cost="50 forwards, and 50 backwards a target",
 )
-def gradient_shap(batch: Batch, *, samples: int = 50, sigma: float = 0.0) -> torch.Tensor:
+def gradient_shap(batch: Batch, *, samples: int = 50, noise: float = 0.0) -> torch.Tensor:
     """Gradients at random places on the ways from pictures of one random colour, times the ways; signed.
 
     Each sample draws a baseline of one colour (uniform between black and white in each channel) and a place on the way
-    (uniform); `sigma` adds Gaussian noise to the picture, as a share of its range. The mean over samples sums, up to
-    the sampling error, to S(x) − the mean of S over such baselines.
+    (uniform); `noise` is the standard deviation of Gaussian noise on the picture, as a share of its range. The mean
+    over samples sums, up to the sampling error, to S(x) − the mean of S over such baselines.
     """
     import torch
 
@@ -59,10 +59,10 @@ def gradient_shap(batch: Batch, *, samples: int = 50, sigma: float = 0.0) -> tor
         stream = batch.stream(row, "gradient_shap")
         draws = picture.new_tensor(stream.random((samples, picture.shape[1] + 1)))[..., None, None]
         base = batch.black + draws[:, 1:] * (batch.white - batch.black)
-        noise = _noise(picture, sigma, samples, batch, row)
+        noisy = _noise(picture, noise, samples, batch, row)
 
         def points(part: slice) -> tuple[torch.Tensor, torch.Tensor]:
-            way = picture + noise(part) - base[part]  # noqa: B023  (used before the loop goes on)
+            way = picture + noisy(part) - base[part]  # noqa: B023  (used before the loop goes on)
             return base[part] + draws[part, :1] * way, way * share  # noqa: B023
 
         maps.append(_streamed(batch, row, samples, points).sum(1))
