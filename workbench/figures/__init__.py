@@ -2,6 +2,7 @@
 
 from workbench.figures.confusion import confusion
 from workbench.figures.dendrogram import dendrogram
+from workbench.figures.explainer_gallery import explainer_gallery
 from workbench.figures.global_heatmaps import global_heatmaps
 from workbench.figures.masks import masks
 from workbench.figures.overlay import overlay
@@ -13,6 +14,7 @@ from workbench.figures.specificity import specificity
 __all__ = [
     "confusion",
     "dendrogram",
+    "explainer_gallery",
     "global_heatmaps",
     "masks",
     "overlay",

@@ -83,7 +83,7 @@ class Sheet:
                 x + (joined[:, 0] + 0.5) * across, y + (joined[:, 1] + 0.5) * down, solid_joinstyle="round", **options
             )
 
-    def caption(self, row: int, column: int, text: str, line: int = 0, **options: Any) -> None:
+    def caption(self, row: int, column: int, text: str, line: float = 0, **options: Any) -> None:
         """A line of text under a tile."""
         x, y = self.corner(row, column)
         self.axes.text(
@@ -91,8 +91,7 @@ class Sheet:
             y + self.tile[1] + 4 + 16 * line,
             text,
             ha="center",
-            va="top",
-            **{"fontsize": theme.SMALL, "color": theme.INK, **options},
+            **{"va": "top", "fontsize": theme.SMALL, "color": theme.INK, **options},
         )
 
     def empty(self, row: int, column: int, text: str) -> None:
