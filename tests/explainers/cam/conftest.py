@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import numpy as np
 import pytest
 import torch
 
+from workbench.explainers._capture import Forward, borrowed
+from workbench.explainers.cam.view import Shared, View
 from workbench.explainers.spaces import scores
 
 
@@ -72,6 +76,20 @@ class Written:
 
 class Batch:
     """Stands for what all targets of a batch share."""
+
+
+@pytest.fixture
+def viewed():
+    """The engine's own view of a classifier at a layer: made inside, and the network given back at the end."""
+    with ExitStack() as stack:
+
+        def make(classifier, inputs, weights, layer=""):
+            module = stack.enter_context(borrowed(classifier.module))
+            layer = layer or classifier.cam_layer
+            shared = Shared(Forward(classifier, module, [layer], inputs))
+            return View(shared, layer, weights, "logit", lambda row, _: np.random.default_rng(row))
+
+        yield make
 
 
 @pytest.fixture(scope="session")

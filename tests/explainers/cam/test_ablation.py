@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from workbench.explainers import EXPLAINERS, run
+from workbench.explainers.cam.ablation import without_channels
 
 
 def ablation_cam(view):
@@ -36,6 +37,18 @@ def test_it_is_the_loop_over_channels(networks, crops):
             handle.remove()
             expected += loss[:, None, None] * kept["layer"][:, channel].numpy()
     assert np.allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_behind_a_linear_head_it_is_known_without_running_it(networks, crops, viewed):
+    classifier = networks["plain"]
+    view = viewed(classifier, classifier.inputs(crops), torch.eye(3)[[0, 1, 2, 0]])
+    found = ablation_cam(view)
+    assert not view.shared.tails
+    losses = view.scores[:, None] - view.score(without_channels(view).flatten(0, 1), torch.arange(24) // 6).reshape(
+        4, 6
+    )
+    expected = torch.einsum("nc,nchw->nhw", losses, view.activations)
+    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
 
 
 def test_a_channel_that_helps_counts_for_the_target_also_where_the_score_is_negative(written):

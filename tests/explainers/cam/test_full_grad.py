@@ -25,13 +25,15 @@ def scores(classifier, crops, targets=(0, 1, 2, 0)):
 class Gate(nn.Module):
     """Squeeze and excitation: the features times a function of their mean."""
 
-    def __init__(self):
+    def __init__(self, soft=True):
         super().__init__()
+        self.soft = soft
         self.fall = nn.Conv2d(6, 2, 1)
         self.rise = nn.Conv2d(2, 6, 1)
 
     def forward(self, x):
-        return x * self.rise(F.silu(self.fall(x.mean((2, 3), keepdim=True)))).sigmoid()
+        gate = self.rise(F.silu(self.fall(x.mean((2, 3), keepdim=True))))
+        return x * (gate.sigmoid() if self.soft else F.hardsigmoid(gate))
 
 
 class ChannelNorm(nn.Module):
@@ -49,7 +51,13 @@ HEAD = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
 SMALL = {
     "relu": lambda: [nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.MaxPool2d(2)],
     "silu in place": lambda: [nn.Conv2d(1, 6, 3, stride=2), nn.BatchNorm2d(6), nn.SiLU(inplace=True), Gate()],
-    "hardswish": lambda: [nn.Conv2d(1, 6, 5), nn.GroupNorm(2, 6), nn.Hardswish(), nn.Conv2d(6, 6, 3, groups=6)],
+    "hardswish": lambda: [
+        nn.Conv2d(1, 6, 5),
+        nn.GroupNorm(2, 6),
+        nn.Hardswish(),
+        Gate(soft=False),
+        nn.Conv2d(6, 6, 3, groups=6),
+    ],
     "gelu": lambda: [nn.Conv2d(1, 6, 4, stride=4), ChannelNorm(), nn.GELU(), nn.Dropout(0.5)],
 }
 

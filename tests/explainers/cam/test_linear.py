@@ -8,6 +8,8 @@ from torch import nn
 from workbench.errors import UnsuitedError
 from workbench.explainers import run
 from workbench.explainers.cam.duplicates import SAME, same_map
+from workbench.explainers.cam.graph import proven_linear
+from workbench.explainers.cam.linear import linear_by_trial
 
 
 def layer_of(classifier, crops, name):
@@ -66,6 +68,39 @@ def test_a_head_that_only_starts_and_ends_like_one_is_told_apart(toy, crops):
     assert same_map(toy(linear, "1"))
     flattened = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(2 * 14 * 14, 3))
     assert not same_map(toy(flattened, "1"))  # linear, but each place has weights of its own
+
+
+TAILS = {
+    "mean": (lambda: [Mean(), nn.Linear(6, 3)], True),
+    "flattened": (lambda: [nn.Dropout(), nn.Flatten(), nn.Linear(6 * 64, 3)], True),
+    "pooled and convolved": (lambda: [nn.AvgPool2d(2), nn.Conv2d(6, 3, 4), nn.Flatten()], True),
+    "twice pooled": (lambda: [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4), nn.Linear(4, 3)], True),
+    "gated": (lambda: [Gated(), nn.Flatten(), nn.Linear(6, 3)], False),
+    "rectified": (lambda: [nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)], False),
+    "greatest": (lambda: [nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(6, 3)], False),
+    "normed": (lambda: [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LayerNorm(6), nn.Linear(6, 3)], False),
+}
+
+
+class Mean(nn.Module):
+    def forward(self, x):
+        return (2 * x + 1).mean((2, 3))
+
+
+class Gated(nn.Module):
+    def forward(self, x):
+        return (x * x.mean((2, 3), keepdim=True)).mean((2, 3))
+
+
+@pytest.mark.parametrize("name", TAILS)
+def test_graph_and_trial_say_the_same(toy, crops, viewed, name):
+    make, linear = TAILS[name]
+    with torch.random.fork_rng():
+        torch.manual_seed(8)
+        classifier = toy(nn.Sequential(nn.Conv2d(1, 6, 3, stride=2, padding=1), *make()), "0", name=name)
+    view = viewed(classifier, classifier.inputs(crops), torch.eye(3)[[0, 1, 2, 1]])
+    assert proven_linear(view) == linear
+    assert linear_by_trial(view).tolist() == [linear] * 4
 
 
 def test_without_a_layer_nothing_is_a_duplicate(toy):

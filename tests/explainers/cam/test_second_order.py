@@ -90,6 +90,22 @@ def test_where_the_score_is_linear_only_rest_differs_from_grad_cam(written):
     assert not torch.allclose(shapley_cam(view, utility="rest"), grad_cam, atol=1e-3)
 
 
+@pytest.mark.parametrize("utility", ["score", "rest"])
+def test_the_forward_at_hand_and_one_more_give_the_same(networks, crops, viewed, monkeypatch, utility):
+    """A network whose operations cannot be differentiated twice, such as fused attention, is run once more."""
+    classifier = networks["branched"]
+    view = viewed(classifier, classifier.inputs(crops), torch.eye(4)[[0, 1, 2, 3]], "stem")
+    found = shapley_cam(view, utility=utility)
+    assert not view.shared.tails
+    monkeypatch.setattr("workbench.explainers.cam.second_order.recorded", lambda _: None)
+    again = shapley_cam(view, utility=utility)
+    assert view.shared.tails
+    assert torch.allclose(found, again, rtol=1e-4, atol=1e-6 * float(found.abs().max()))
+    if utility == "score":
+        weights = (view.gradients - view.product(view.activations) / 2).mean((2, 3))
+        assert torch.allclose(found, torch.einsum("nc,nchw->nhw", weights, view.activations), rtol=1e-4, atol=1e-7)
+
+
 def test_an_unknown_utility_is_refused(written):
     with pytest.raises(UsageError, match=r"utility='gain'.*score, rest"):
         shapley_cam(None, utility="gain")

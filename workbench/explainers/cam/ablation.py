@@ -7,13 +7,14 @@ from weakref import WeakKeyDictionary
 
 from workbench.explainers.cam.engine import view_method
 from workbench.explainers.cam.gradient_weighted import weighted
+from workbench.explainers.cam.graph import proven_linear
 
 if TYPE_CHECKING:
     import torch
 
     from workbench.explainers.cam.view import Shared, View
 
-VALUES = 1 << 22  # of ablated layers made at a time: 16 MB
+VALUES = 1 << 21  # of ablated layers at a time: 8 MB
 
 _known: WeakKeyDictionary[Shared, dict[str, torch.Tensor]] = WeakKeyDictionary()
 
@@ -27,10 +28,13 @@ def ablation_cam(view: View) -> torch.Tensor:
     """Channels weighted by what the score loses without them.
 
     The paper divides the loss by S. That factor is common to all channels of an image, so it only scales the map; it
-    is left out because it turns the sign of the map where S is negative, and has no value at S = 0.
+    is left out because it turns the sign of the map where S is negative, and has no value at S = 0. Where the graph
+    behind the layer is linear the loss is Σ_ij G A of the channel, and nothing is run again.
     """
     import torch
 
+    if proven_linear(view):
+        return weighted((view.gradients * view.activations).sum((2, 3)), view.activations)
     count, channels = view.activations.shape[:2]
     rows = torch.arange(count, device=view.activations.device).repeat_interleave(channels)
     kept = view.score(without_channels(view).flatten(0, 1), rows).reshape(count, channels)
@@ -43,15 +47,28 @@ def without_channels(view: View) -> torch.Tensor:
 
     known = _known.setdefault(view.shared, {})
     if view.layer not in known:
-        activations = view.activations
-        count, channels, height, width = activations.shape
-        step = max(1, VALUES // (channels * height * width))
-        order = torch.arange(channels, device=activations.device)
-        parts = []
-        for row in range(count):
-            for chosen in order.split(step):
-                grids = activations[row].repeat(len(chosen), 1, 1, 1)
-                grids[torch.arange(len(chosen), device=grids.device), chosen] = 0
-                parts.append(view.tail(grids, torch.full((len(chosen),), row, device=grids.device)))
-        known[view.layer] = torch.cat(parts).reshape(count, channels, -1)
+        found = [_of_image(view, row) for row in range(len(view.activations))]
+        known[view.layer] = torch.stack(found)
     return known[view.layer]
+
+
+def _of_image(view: View, row: int) -> torch.Tensor:
+    """Outputs (C, columns) of one image. Copies of the layer are made once, and each gets its channel back."""
+    import torch
+
+    own = view.activations[row]
+    order = torch.arange(len(own), device=own.device)
+    step = max(1, VALUES // own.numel())
+    grids, parts = None, []
+    for chosen in order.split(step):
+        if grids is None or len(grids) != len(chosen):
+            grids = own.repeat(len(chosen), 1, 1, 1)
+        place = order[: len(chosen)]
+        grids[place, chosen] = 0
+        version = grids._version
+        parts.append(view.tail(grids, torch.full_like(chosen, row)))
+        if grids._version != version:  # the network works in place on what the layer gave
+            grids = None
+        else:
+            grids[place, chosen] = own[chosen]
+    return torch.cat(parts)

@@ -38,6 +38,35 @@ SUMS = {
     "concat",
 }
 SCALINGS = {"mul", "mul_", "__mul__", "__imul__", "__rmul__"}  # homogeneous by something that does not move
+ELEMENTWISE = {
+    *(
+        "silu",
+        "silu_",
+        "gelu",
+        "sigmoid",
+        "sigmoid_",
+        "tanh",
+        "tanh_",
+        "hardswish",
+        "hardsigmoid",
+        "elu",
+        "elu_",
+        "selu",
+    ),
+    *(
+        "selu",
+        "celu",
+        "mish",
+        "softplus",
+        "softsign",
+        "logsigmoid",
+        "relu6",
+        "hardtanh",
+        "hardtanh_",
+        "leaky_relu",
+        "exp",
+    ),
+}
 ATTENTION = {"scaled_dot_product_attention", "multi_head_attention_forward"}
 PRODUCTS = {"matmul", "__matmul__", "bmm", "einsum", "baddbmm"}
 
@@ -197,12 +226,14 @@ def _by_linearising(
     value = func(*_swapped(args, moving, own), **_swapped(kwargs, moving, own))
     if not isinstance(value, torch.Tensor):
         return None
+    if func.__name__ in ELEMENTWISE and len(leaves) == 1:
+        (slope,) = torch.autograd.grad(value.sum(), leaves)
+        return value.detach() - slope * leaves[0].detach()
     # J x as the derivative of (J' u) · x in u, which is linear in u
     along = torch.zeros_like(value).requires_grad_()
     back = torch.autograd.grad(value, leaves, along, create_graph=True, allow_unused=True)
     moved = [(one * leaf.detach()).sum() for one, leaf in zip(back, leaves, strict=True) if one is not None]
-    product = torch.stack(moved).sum()
-    (tangent,) = torch.autograd.grad(product, along)
+    (tangent,) = torch.autograd.grad(torch.stack(moved).sum(), along)
     return (value - tangent).detach()
 
 

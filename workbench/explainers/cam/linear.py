@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from workbench.errors import UnsuitedError
 from workbench.explainers.cam.engine import view_method
 from workbench.explainers.cam.gradient_weighted import weighted
+from workbench.explainers.cam.graph import proven_linear
 
 if TYPE_CHECKING:
     import torch
@@ -19,14 +20,14 @@ TOLERANCE = 1e-4  # of the sum of absolute terms; float32 rounding stays below 1
 @view_method(
     "cam",
     reference="Zhou et al., CVPR 2016, eq. 2: M = Σ_c w_c A_c with the class weights w of a pooling-and-linear head",
-    cost="1 forward, and what lies behind the layer once more",
+    cost="1 forward, shared by all CAM methods",
 )
 def cam(view: View) -> torch.Tensor:
     """Channels weighted by the class's own weights; only for a network that ends in average pooling and one linear
     layer.
 
     The weights are read from the gradient, w_c = Σ_ij G_c (a pooled score has the same gradient w_c / hw at each
-    place), after the head has been found linear by trying it out; so the map is hw times grad_cam. Raises
+    place), after the head has been found linear, by its graph or by trial; so the map is hw times grad_cam. Raises
     UnsuitedError for another head, and for probabilities, which are not linear.
     """
     if not bool(linear_behind(view).all()):
@@ -40,18 +41,24 @@ def cam(view: View) -> torch.Tensor:
 
 
 def linear_behind(view: View) -> torch.Tensor:
-    """Whether each image's score is linear in the layer, with one weight a channel: (N,) bool, by trial.
+    """Whether each image's score is linear in the layer with one weight a channel, as behind average pooling: (N,).
 
-    The gradient must be equal at all places, and predict the score exactly when the layer is replaced by noise.
+    The gradient must be equal at all places, and the way to the score linear: by its graph, or else by trial.
     """
+
+    gradients = view.gradients
+    spread = (gradients - gradients.mean((2, 3), keepdim=True)).abs().amax((1, 2, 3))
+    same = spread <= TOLERANCE * gradients.abs().amax((1, 2, 3))
+    if proven_linear(view) or not bool(same.any()):
+        return same
+    return same & linear_by_trial(view)
+
+
+def linear_by_trial(view: View) -> torch.Tensor:
+    """Whether the gradient predicts each image's score when the layer is replaced by noise: (N,) bool."""
     import torch
 
     gradients, activations = view.gradients, view.activations
-    size = gradients.abs().amax((1, 2, 3))
-    spread = (gradients - gradients.mean((2, 3), keepdim=True)).abs().amax((1, 2, 3))
-    same = spread <= TOLERANCE * size
-    if not bool(same.any()):
-        return same
     noise = torch.randn(activations.shape[1:], generator=torch.Generator().manual_seed(0)).to(activations)
     other = noise * activations.std((1, 2, 3), keepdim=True)
     rows = torch.arange(len(activations), device=activations.device)
@@ -59,4 +66,4 @@ def linear_behind(view: View) -> torch.Tensor:
     terms = (gradients * (other - activations)).double().flatten(1)
     expected = view.scores.double() + terms.sum(1)
     slack = TOLERANCE * (terms.abs().sum(1) + view.scores.double().abs())
-    return same & ((found - expected).abs() <= slack)
+    return (found - expected).abs() <= slack

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from workbench.errors import UsageError
 from workbench.explainers.cam.engine import view_method
 from workbench.explainers.cam.gradient_weighted import weighted
+from workbench.explainers.cam.graph import recorded
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +21,7 @@ UTILITIES = ("score", "rest")
 @view_method(
     "shapley_cam",
     reference="Cai, arXiv 2501.06261: w_c = mean_ij (G − ½ H A), H = d²U/dA², L = Σ_c w_c A_c; utility ReST: S + log p",
-    cost="1 forward, and what lies behind the layer with two backwards",
+    cost="1 forward, one more backward and one through it",
 )
 def shapley_cam(view: View, *, utility: str = "score") -> torch.Tensor:
     """Channels weighted by their Shapley value in a second-order expansion of the score.
@@ -34,28 +35,44 @@ def shapley_cam(view: View, *, utility: str = "score") -> torch.Tensor:
         raise UsageError(
             f"option utility={utility!r} of 'shapley_cam' is not known; choose one of {', '.join(UTILITIES)}"
         )
-    if utility == "score":
-        first, second = view.gradients, view.product(view.activations)
-    else:
-        first, second = _derivatives_of_rest(view)
+    first, second = _derivatives(view, utility)
     return weighted((first - second / 2).mean((2, 3)), view.activations)
 
 
-def _derivatives_of_rest(view: View) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gradient of ReST at the layer, and its second derivative times the activations, each (N, C, h, w)."""
+def _derivatives(view: View, utility: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gradient of the utility at the layer, and its second derivative times the activations, each (N, C, h, w).
+
+    The view's own forward is differentiated where that can be done twice (fused attention cannot); else what lies
+    behind the layer is run once more.
+    """
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
+    known = recorded(view)
     with torch.inference_mode(False), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        if known is not None:
+            try:
+                return _twice(view, utility, *known)
+            except RuntimeError as error:
+                if "not implemented" not in str(error):
+                    raise
         leaf = view.activations.clone().requires_grad_()
-        rows = torch.arange(len(leaf), device=leaf.device)
-        outputs = view.tail(leaf, rows)
+        return _twice(view, utility, view.tail(leaf, torch.arange(len(leaf), device=leaf.device)), leaf)
+
+
+def _twice(view: View, utility: str, outputs: torch.Tensor, leaf: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    import torch
+
+    if utility == "score":
+        score = view.score(outputs).sum()
+    else:
         score = ((outputs + log_activated(outputs, view.classifier)) * view.weights.to(outputs)).sum()
-        (first,) = torch.autograd.grad(score, leaf, create_graph=True)
-        if not first.requires_grad:
-            return first, torch.zeros_like(first)
-        (second,) = torch.autograd.grad((first * leaf.detach()).sum(), leaf, allow_unused=True)
-    return first.detach(), torch.zeros_like(leaf) if second is None else second.detach()
+    nothing = torch.zeros_like(leaf, requires_grad=False)
+    (first,) = torch.autograd.grad(score, leaf, create_graph=True, allow_unused=True)
+    if first is None or not first.requires_grad:  # linear in the layer
+        return (nothing if first is None else first.detach()), nothing
+    (second,) = torch.autograd.grad((first * leaf.detach()).sum(), leaf, retain_graph=True, allow_unused=True)
+    return first.detach(), nothing if second is None else second.detach()
 
 
 def log_activated(outputs: torch.Tensor, classifier: Classifier) -> torch.Tensor:

@@ -1,0 +1,58 @@
+"""Whether a score is linear in a layer, read from the graph that automatic differentiation recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.explainers.cam.view import View
+
+# operations of one tensor that are linear, and sums of several
+LINEAR = {
+    *("AddBackward0", "SubBackward0", "NegBackward0", "MeanBackward0", "MeanBackward1", "SumBackward0", "SumBackward1"),
+    *("AdaptiveAvgPool2DBackward0", "MkldnnAdaptiveAvgPool2DBackward0", "AvgPool2DBackward0", "CloneBackward0"),
+    *("ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "AliasBackward0", "ExpandBackward0"),
+    *("SqueezeBackward0", "SqueezeBackward1", "SqueezeBackward2", "UnsqueezeBackward0", "PermuteBackward0"),
+    *("TransposeBackward0", "TBackward0", "SliceBackward0", "SelectBackward0", "CatBackward0", "ToCopyBackward0"),
+}
+# products, linear where only one factor depends on the layer
+PRODUCTS = {"AddmmBackward0", "MmBackward0", "ConvolutionBackward0", "MulBackward0", "DivBackward0"}
+
+
+def recorded(view: View) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Outputs and layer of the view's forward, joined by the recorded graph; None where there is none."""
+    forward = getattr(view.shared, "forward", None)
+    if forward is None or not forward.outputs.requires_grad:
+        return None
+    return forward.outputs, forward.leaves[view.layer]
+
+
+def proven_linear(view: View) -> bool:
+    """Whether the view's score is linear in its layer, by the recorded graph."""
+    found = recorded(view)
+    return view.space == "logit" and found is not None and linear_by_graph(*found)
+
+
+def linear_by_graph(outputs: torch.Tensor, leaf: torch.Tensor) -> bool:
+    """Whether every operation on the way from `leaf` to `outputs` is known to be linear.
+
+    True is a proof; False says only that some operation is not in the list. The graph must have been recorded.
+    """
+    end = leaf.grad_fn
+    seen: set[Any] = set()
+    left = [outputs.grad_fn]
+    while left:
+        node: Any = left.pop()
+        if node is None or node is end or node in seen:
+            continue
+        seen.add(node)
+        name = type(node).__name__
+        if name == "AccumulateGrad":
+            continue
+        before = [one for one, _ in node.next_functions if one is not None]
+        if name not in LINEAR and not (name in PRODUCTS and len(before) <= 1):
+            return False
+        left += before
+    return True
