@@ -80,6 +80,19 @@ def test_a_study_that_is_complete_is_accepted(tmp_path):
     assert study.seed == 0
 
 
+def test_a_network_in_a_study_may_have_heads_and_a_stated_grid(tmp_path):
+    from workbench.classifiers import load_classifier
+
+    file = tmp_path / "study.toml"
+    row = 'name = "test_vit"\nrandom_weights = true\nsize = 160\ntokens = [1, 10, 10]\n'
+    heads = 'heads = { au = ["AU1", "AU12"], expression = ["happy", "sad"] }\n'
+    file.write_text(GOOD + "\n[[classifiers]]\n" + row + heads)
+    stated = dict(load_study(file).classifiers[-1])
+    classifier = load_classifier(stated.pop("name"), **stated)
+    assert list(classifier.heads) == ["au", "expression"]
+    assert classifier.layout(classifier.cam_layer).grid == (10, 10)
+
+
 def _native(value: float):
     from workbench.explainers import NativeMaps
 

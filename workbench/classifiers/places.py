@@ -75,7 +75,7 @@ def movements(module: nn.Module, preprocessing: Preprocessing, readings: Iterabl
             turned = output.transpose(1, 2) if reading.turned else output
             if reading.layout.fits(turned.shape):
                 grids = reading.layout.to_grid(turned)
-                found[reading] = _movement((grids[1:] - grids[:1]).abs().double())
+                found[reading] = _movement((grids[1:] - grids[:1]).abs())
 
     if wanted:
         with torch.no_grad(), listening(module, hear):
@@ -87,7 +87,7 @@ def _movement(change: Tensor) -> Movement:
     """Centres of mass of the change (4, C, h, w): bottom less top, right less left, along each axis."""
     centres = []
     for axis in (1, 2, 3):
-        profile = change.sum([a for a in (1, 2, 3) if a != axis])
+        profile = change.sum([a for a in (1, 2, 3) if a != axis], dtype=torch.float64)
         steps = torch.linspace(0, 1, profile.shape[1], dtype=profile.dtype, device=profile.device)
         total = profile.sum(1)
         centre = (profile * steps).sum(1) / total.where(total > 0, 1.0)

@@ -70,6 +70,8 @@ _CLASSIFIER = _keys(
     numbers="size mean std",
     whole="channels",
     switch="pretrained random_weights",
+    table="heads",
+    names="tokens",
 )
 
 
