@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 
@@ -61,3 +63,12 @@ def tensor(images: np.ndarray, device: str = "cpu") -> torch.Tensor:
 def classifier(name: str, net: torch.nn.Module, device: str = "cpu") -> Classifier:
     """The same network as the workbench takes it; its own copy, so that neither side can change the other's."""
     return load_classifier(net, labels=LABELS, size=SIDE, name=name, device=device)
+
+
+def loud(net: torch.nn.Module) -> torch.nn.Module:
+    """A copy whose scores are ten thousand times as large: the peers add constants to gradients and their squares."""
+    found = copy.deepcopy(net)
+    head: torch.nn.Linear = found.get_classifier()  # type: ignore[operator]
+    with torch.no_grad():
+        head.weight *= 1e4
+    return found

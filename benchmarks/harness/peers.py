@@ -52,6 +52,22 @@ def grad_cam_maps(net: torch.nn.Module, layer: str, inputs: torch.Tensor, classe
     return found
 
 
+def raw_maps(
+    net: torch.nn.Module, layer: str, inputs: torch.Tensor, classes: list[int], change: Reshape
+) -> tuple[dict[str, np.ndarray], float]:
+    """The same ten as they are before ReLU, min–max and resize, (N, h, w); and the layer's lowest activation."""
+    targets = [ClassifierOutputTarget(k) for k in classes]
+    found: dict[str, np.ndarray] = {}
+    with pgc.GradCAM(model=net, target_layers=[net.get_submodule(layer)], reshape_transform=change) as cam:
+        cam(input_tensor=inputs, targets=targets)
+        seen = cam.activations_and_grads
+        activations, gradients = seen.activations[0].cpu().numpy(), seen.gradients[0].cpu().numpy()
+        for name, method in TEN.items():
+            with method(model=net, target_layers=[net.get_submodule(layer)], reshape_transform=change) as other:
+                found[name] = other.get_cam_image(inputs, None, targets, activations, gradients, False)
+    return found, float(activations.min())
+
+
 def torchcam_maps(net: torch.nn.Module, layer: str, inputs: torch.Tensor, classes: list[int], change: Reshape) -> list:
     """Four methods of torch-cam in turn."""
     found = []
