@@ -125,6 +125,22 @@ def test_a_contrast_of_ts_cam_is_the_difference_of_its_classes(worked):
     assert np.allclose(values[0], values[1] - values[2])
 
 
+class Flat(Worked):
+    """Reads all three tokens, each with a weight of its own; a shorter sequence does not fit."""
+
+    def forward(self, x):
+        x = self.second(self.first(functional.pad(x.flatten(1), (1, 0))[:, :, None]))
+        return x.flatten(1) @ torch.tensor([[1.0, -1.0], [2.0, -2.0], [3.0, -3.0]])
+
+
+def test_ts_cam_of_a_head_that_needs_every_token():
+    """All three rows of the mean table are read, and a sequence of one place's token scores six times the token."""
+    owner = wrap(Flat(), (1, 2), Layout("tokens", 1, (1, 2), 1), classes=2, channels=1, mean=0.0, std=1 / 255)
+    values, _ = maps(owner, np.array([[[[2] * 3, [6] * 3]]], np.uint8), "ts_cam", [[1, 0]])
+    attention_paid = (FIRST + SECOND).numpy().mean(0)[1:] / 2
+    assert np.allclose(values[0, 0, 0], attention_paid * 6 * np.array([7, 18]))
+
+
 # --- direct loops on a vision transformer ----------------------------------------------------------------------------
 
 
@@ -307,6 +323,17 @@ def test_the_network_is_given_back(pictures, name):
         assert not part._forward_hooks
         assert not part._forward_pre_hooks
         assert "forward" not in vars(part)
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_the_callers_gradient_mode_has_no_influence(pictures, context):
+    owner = wrap(vit(), (32, 32), Layout("tokens", 24, (4, 4), 1))
+    expected = [maps(owner, pictures, name, one_hot(1)) for name in NAMES]
+    with context():
+        for name, (values, status) in zip(NAMES, expected, strict=True):
+            again, same = maps(owner, pictures, name, one_hot(1))
+            assert np.array_equal(again, values)
+            assert same == status == [["ok"] * 3]
 
 
 def test_rollout_knows_no_class(pictures):

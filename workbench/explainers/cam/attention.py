@@ -63,7 +63,7 @@ def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
     found: list[list[list[tuple[np.ndarray, np.ndarray]]]] = [[[] for _ in range(job.targets)] for _ in group]
     layer = ""
 
-    with borrowed(job.classifier.module) as module, torch.inference_mode(False):
+    with borrowed(job.classifier.module) as module, torch.inference_mode(False), torch.enable_grad():
 
         def work(part: slice) -> list[list[tuple[np.ndarray, np.ndarray]]]:
             nonlocal layer
@@ -83,6 +83,8 @@ def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
             return result
 
         length = pass_length(job.inputs(slice(0, 1)), gradients)
+        if gradients:  # the graph of the whole network and all of its tables is kept
+            length = max(1, length // 2)
         for part, maps in streamed(work, len(job.images), length):
             for index, row in enumerate(maps):
                 for target, one in enumerate(row):

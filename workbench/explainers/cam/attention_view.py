@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from workbench.classifiers.layout import Layout
 
 INSTEAD = "take grad_cam, hires_cam or layer_cam"
+VALUES = 2**22  # of tokens that are read out at once
 READ = 1e-6  # a token whose share of the largest gradient is below this is not read
 
 
@@ -124,7 +125,8 @@ class Batch:
             short = prefix + 1 + suffix
             if not self._same_when_short(places[:1], length, short):
                 short = length
-            parts = streamed(lambda part: self.read_out(places[part].expand(-1, short, -1)), len(places), 1024)
+            several = max(1, VALUES // (short * tokens.shape[2]))
+            parts = streamed(lambda part: self.read_out(places[part].expand(-1, short, -1)), len(places), several)
             return torch.cat([outputs for _, outputs in parts]).unflatten(0, (len(tokens), -1))
 
     @cached_property
