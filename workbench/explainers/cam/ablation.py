@@ -35,14 +35,18 @@ def ablation_cam(view: View) -> torch.Tensor:
 
     if proven_linear(view):
         return weighted((view.gradients * view.activations).sum((2, 3)), view.activations)
-    count, channels = view.activations.shape[:2]
-    rows = torch.arange(count, device=view.activations.device).repeat_interleave(channels)
-    kept = view.score(without_channels(view).flatten(0, 1), rows).reshape(count, channels)
-    return weighted(view.scores[:, None] - kept, view.activations)
+    outputs = without_channels(view)
+    count, changes = outputs.shape[:2]
+    rows = torch.arange(count, device=outputs.device).repeat_interleave(changes)
+    scores = view.score(outputs.flatten(0, 1), rows).double().reshape(count, changes)
+    return weighted(scores[:, -1:] - scores[:, :-1], view.activations)
 
 
 def without_channels(view: View) -> torch.Tensor:
-    """The network's outputs (N, C, columns) with each channel of the layer set to zero, made once for all targets."""
+    """The network's outputs (N, C + 1, columns) with each channel of the layer set to zero, and at last with none.
+
+    Made once for all targets. The whole layer goes the same way as the others, so that its rounding cancels.
+    """
     import torch
 
     known = _known.setdefault(view.shared, {})
@@ -53,22 +57,24 @@ def without_channels(view: View) -> torch.Tensor:
 
 
 def _of_image(view: View, row: int) -> torch.Tensor:
-    """Outputs (C, columns) of one image. Copies of the layer are made once, and each gets its channel back."""
+    """Outputs (C + 1, columns) of one image. Copies of the layer are made once, and each gets its channel back."""
     import torch
 
     own = view.activations[row]
-    order = torch.arange(len(own), device=own.device)
+    channels = len(own)
+    order = torch.arange(channels + 1, device=own.device)
     step = max(1, VALUES // own.numel())
     grids, parts = None, []
     for chosen in order.split(step):
         if grids is None or len(grids) != len(chosen):
             grids = own.repeat(len(chosen), 1, 1, 1)
-        place = order[: len(chosen)]
-        grids[place, chosen] = 0
+        gone = chosen[chosen < channels]
+        place = order[: len(gone)]
+        grids[place, gone] = 0
         version = grids._version
         parts.append(view.tail(grids, torch.full_like(chosen, row)))
         if grids._version != version:  # the network works in place on what the layer gave
             grids = None
         else:
-            grids[place, chosen] = own[chosen]
+            grids[place, gone] = own[gone]
     return torch.cat(parts)

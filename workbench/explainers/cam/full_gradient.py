@@ -245,12 +245,12 @@ def _without_bias(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], movi
     return name in HOMOGENEOUS or (name in SCALINGS and moving == 1)
 
 
-def _of_convolution(_input: Any, _weight: Any, bias: torch.Tensor | None = None, *_: Any, **__: Any) -> Any:
+def _of_convolution(input: Any, weight: Any, bias: torch.Tensor | None = None, *_: Any, **__: Any) -> Any:  # noqa: A002
     return bias
 
 
 def _of_batch_norm(
-    _input: torch.Tensor,
+    input: torch.Tensor,  # noqa: A002
     running_mean: torch.Tensor | None,
     running_var: torch.Tensor | None,
     weight: torch.Tensor | None = None,

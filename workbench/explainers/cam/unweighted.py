@@ -26,7 +26,11 @@ def layer_attention(activations: torch.Tensor, gradients: torch.Tensor, scores: 
     classless=True,
 )
 def fem(activations: torch.Tensor, gradients: torch.Tensor, scores: torch.Tensor, *, k: float = 2.0) -> torch.Tensor:
-    """Where channels respond k standard deviations above their own mean, weighted by that mean; knows no class."""
+    """Where channels respond k standard deviations above their own mean, weighted by that mean; knows no class.
+
+    Among n places none can be more than √(n − 1) deviations above the mean: with k = 2 the map of a grid of five or
+    fewer is empty.
+    """
     import torch
 
     deviation, mean = torch.std_mean(activations, (2, 3), correction=0, keepdim=True)
