@@ -98,10 +98,12 @@ def test_every_form_of_answer_gives_the_same_columns(give: Any) -> None:
     assert (classifier.labels, classifier.columns("au")) == (("happiness", "sadness"), slice(2, 5))
 
 
-def test_one_head_may_be_called_logits_and_a_named_tuple_goes_by_name() -> None:
+def test_all_columns_may_be_called_logits_and_a_named_tuple_goes_by_name() -> None:
     x = torch.rand(2, 5)
     assert torch.equal(collate(Answer(x), {"expression": Head(tuple("abcde"))}, "m"), x)
     heads = {"expression": Head(tuple("abc")), "au": Head(("1", "2"))}
+    assert torch.equal(collate(Answer(x), heads, "m"), x)
+    assert torch.equal(collate({"logits": (x[:, :3], x[:, 3:])}, heads, "m"), x)
     assert torch.equal(collate(Pair(x[:, 3:], x[:, :3]), heads, "m"), x)  # its own order does not matter
 
 
@@ -123,7 +125,8 @@ def test_one_output_may_lack_its_axis_and_any_precision_is_float32() -> None:
             r"gives tuple of \[\(2, 2\), \(2, 3\)\]; expected expression \(images",
         ),
         ({"expression": torch.zeros(2, 2), "aus": torch.zeros(2, 3)}, r"gives dict of \[expression: \(2, 2\), aus: "),
-        (Answer(torch.zeros(2, 7)), r"gives Answer of \[logits: \(2, 7\), hidden_states: NoneType\]; expected"),
+        (Answer(torch.zeros(2, 6)), r"'m' gives \(2, 6\) for 7 labels"),
+        (by_name(torch.zeros(2, 7)) | {"au": torch.zeros(2, 4)}, r"gives dict of \[affect: \(2, 2\), loss: \(\), au: "),
         (None, "gives NoneType; expected expression"),
         (3.0, "gives float; expected"),
     ],

@@ -29,7 +29,7 @@ def _inner(module: nn.Module) -> nn.Module | None:
         return compiled
     if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
         return module.module  # type: ignore[no-any-return]
-    named = "parallel" in type(module).__name__.lower()
+    named = "dataparallel" in type(module).__name__.lower()
     if named and [name for name, _ in module.named_children()] == ["module"]:
         return module.module  # type: ignore[return-value]
     return None

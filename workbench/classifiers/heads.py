@@ -125,8 +125,8 @@ def collate(raw: object, heads: Mapping[str, Head], owner: str) -> Tensor:
     """(N, columns) float32, the heads' columns one after another, of whatever a module returned.
 
     Understood are one tensor with all columns; a tuple or list with one tensor a head, in order; a mapping, named
-    tuple or dataclass with one tensor under each head's name, or under `logits` where there is one head. A head of
-    one label may give (N,). Raises ClassifierError that says what was found and what was expected.
+    tuple or dataclass with one tensor under each head's name, or all of these under `logits`. A head of one label may
+    give (N,). Raises ClassifierError that says what was found and what was expected.
     """
     import torch
 
@@ -142,6 +142,11 @@ def collate(raw: object, heads: Mapping[str, Head], owner: str) -> Tensor:
                 + (", …" if len(labels) > 12 else "")
             )
         return raw.float()[:, None]
+    named = _by_name(raw)
+    if "logits" in named and "logits" not in heads and not set(heads) <= set(named):
+        raw = named["logits"]
+        if isinstance(raw, torch.Tensor):
+            return collate(raw, heads, owner)
     parts = _parts(raw, heads)
     if parts is not None:
         parts = [
@@ -162,8 +167,6 @@ def _parts(raw: object, heads: Mapping[str, Head]) -> list[Any] | None:
     held = _by_name(raw)
     if all(name in held for name in heads):
         return [held[name] for name in heads]
-    if len(heads) == 1 and held.get("logits") is not None:
-        return [held["logits"]]
     if isinstance(raw, Sequence) and not isinstance(raw, str) and len(raw) == len(heads):
         return list(raw)
     return None

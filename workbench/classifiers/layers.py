@@ -28,7 +28,7 @@ from workbench.errors import ClassifierError, LayerError
 
 Tokens = tuple[int, int, int]  # prefix, height, width
 
-_PASSING = re.compile(r"pool(\dd)?$|pad(\dd)?$|dropout|identity|flatten|reshape")
+_PASSING = re.compile(r"pool(\dd)?$|pad(\dd)?$|dropout|identity|flatten|reshape|permute")
 _PARTS_OF_ATTENTION = re.compile(r"(?:^|[._])(?:q|k|v|qk|kv|qkv|query|key|value)(?:_?proj)?$")
 _CHANNELS_FIRST = (  # what torch itself defines on (N, C, H, W)
     nn.Conv2d,
