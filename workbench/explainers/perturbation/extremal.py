@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ENGINE: Final = __name__
 SHARED: Final = {"fill": "blur", "space": "logit"}
 COLDNESS: Final = 20.0  # of the smooth maximum
-PULL: Final = (0.3, 300.0)  # weight of the area's loss at the first and the last step; it grows geometrically
+PULL: Final = (3.0, 300.0)  # weight of the area's loss at the first and the last step; it grows geometrically
 RATE: Final = 0.1  # of Adam's steps
 
 
