@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import textwrap
 import time
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 COMMON: Final = ("layer", "space", "fill")
 FEWER: Final[Mapping[str, Any]] = {"samples": 32, "draws": 2, "channels": 16, "stride": 0.25, "steps": 8, "n": 2}
 NEGATIVE: Final = 1e-5  # share of the largest value below 0 from which a map counts as signed
+
+FEM: Final = (
+    "`fem` asks for places that lie k = 2 standard deviations above their channel's mean. Of n places none can lie "
+    "more than √(n − 1) above, so that a grid of 2 × 2 (64-pixel input, stride 32) has none; take a larger input, an "
+    "earlier layer or a smaller k."
+)
 
 Cell = dict[str, Any]
 
@@ -140,15 +147,17 @@ def listing(table: Mapping[str, Mapping[str, Cell]]) -> list[str]:
 def suited(table: Mapping[str, Mapping[str, Cell]]) -> list[str]:
     """Which explainers run on which families, and why the others do not."""
     families = list(table)
-    everywhere, rest, odd = [], [], []
+    everywhere: list[str] = []
+    rest: dict[tuple[str, str], list[str]] = {}
+    odd: dict[str, list[str]] = {}
     for name in EXPLAINERS.names():
         reasons: dict[str, list[str]] = {}
         for family in families:
             cell = table[family][name]
             if cell["error"]:
-                odd.append(f"`{name}` on {family}: {cell['error']}, {cell['reason']}")
+                odd.setdefault(f"`{name}`: {cell['error']}, {cell['reason']}", []).append(family)
             elif not cell["reason"] and cell["status"] != "ok":
-                odd.append(f"`{name}` on {family}: map is {cell['status']}")
+                odd.setdefault(f"`{name}`: the map is {cell['status']}", []).append(family)
             if cell["reason"]:
                 reasons.setdefault(_general(cell["reason"], family), []).append(family)
         if not reasons:
@@ -157,18 +166,23 @@ def suited(table: Mapping[str, Mapping[str, Cell]]) -> list[str]:
         refused = [family for those in reasons.values() for family in those]
         runs = [family for family in families if family not in refused]
         why = "<br>".join(f"{', '.join(those)}: {reason}" for reason, those in reasons.items())
-        rest.append(f"| `{name}` | {len(runs)}: {', '.join(runs) or '–'} | {_plain(why)} |")
+        rest.setdefault((f"{len(runs)}: {', '.join(runs) or '–'}", _plain(why)), []).append(f"`{name}`")
     total = len(families)
-    lines = [f"Families: {', '.join(families)}.", "", f"On all {total}: {', '.join(everywhere)}.", ""]
-    lines += ["| explainer | runs on | refuses |", "|---|---|---|", *rest, ""]
+    lines = [*_prose(f"Families: {', '.join(families)}."), *_prose(f"On all {total}: {', '.join(everywhere)}.")]
+    lines += ["| explainer | runs on | refuses |", "|---|---|---|"]
+    lines += [f"| {', '.join(names)} | {runs} | {why} |" for (runs, why), names in rest.items()]
     if odd:
-        lines += ["What else was seen:", "", *(f"- {line}" for line in odd), ""]
-    return lines
+        lines += ["", "What else was seen:", "", *(f"- {what} ({', '.join(where)})" for what, where in odd.items())]
+    if any("`fem`: the map is constant" in what for what in odd):
+        lines += ["", *_prose(FEM)[:-1]]
+    return [*lines, ""]
 
 
 def _general(reason: str, family: str) -> str:
-    """A reason without the family's name and without numbers that differ from network to network."""
-    return reason.replace(f"of {family!r}", "of the network").replace(repr(family), "the network")
+    """A reason without what differs from network to network: its name, its layer's name, sizes."""
+    reason = reason.replace(repr(family), "the network")
+    reason = re.sub(r" \(\d+ × \d+(, \d+ × \d+)*\)", "", reason)
+    return re.sub(r"layer '[^']+'", "its layer", reason)
 
 
 def _plain(text: str) -> str:
@@ -203,9 +217,9 @@ def mouth_section(table: Mapping[str, Any]) -> list[str]:
         *_prose(
             f"What every explainer gives to the mouth, for the predicted class, means over {count} faces. *Mass*: the "
             "share of the positive part that lies in the mouth's box (of a map without negative values: of what is "
-            f"above its lowest value); the box is {chance:.3f} of the picture, ×: times that. *AUC*: probability that a "
-            "place in the box is above one outside, .5 by chance. *Peak*: share of faces whose highest place is in the "
-            "box or within 4 pixels of it. Maps of 8 × 8 places spread over the box's surroundings, so that their mass "
+            f"above its lowest value); the box is {chance:.3f} of the picture, ×: times that. *AUC*: how probably a "
+            "place in the box is above one outside, .5 by chance. *Peak*: share of faces whose highest place is in "
+            "the box or within 4 pixels of it. Maps of 8 × 8 places spread over the surroundings, so that their mass "
             "cannot be all inside."
         ),
         "| explainer | "
