@@ -60,6 +60,7 @@ def operations(output: torch.Tensor) -> Counter[str]:
 
 
 def plainly(names: list[str]) -> str:
-    """Operations in words: "Gelu, NativeLayerNorm" → "gelu, native layer norm"."""
-    words = (re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower() for name in names)
+    """Operations in words: Gelu, NativeLayerNorm, ScaledDotProduct… → "gelu, layer norm, attention"."""
+    short = (re.sub("^ScaledDotProduct.*", "Attention", name.removeprefix("Native")) for name in names)
+    words = (re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower() for name in short)
     return ", ".join(dict.fromkeys(words))
