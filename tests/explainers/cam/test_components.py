@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA, KernelPCA
 from workbench.errors import UsageError
 from workbench.explainers import EXPLAINERS
 
-LARGE = (1, 5, 20, 21)  # 420 places: one eigenvector by iteration
+LARGE = (1, 5, 23, 24)  # 552 places: by iteration
 
 
 def method(name, *args, **options):
@@ -20,7 +20,7 @@ def noise(shape, seed=1):
 
 
 @pytest.mark.parametrize(
-    "shape", [(2, 3, 4, 5), (2, 30, 4, 5), (1, 300, 17, 19)]
+    "shape", [(2, 3, 4, 5), (2, 30, 4, 5), (1, 530, 23, 24)]
 )  # fewer and more channels than places
 def test_eigen_cam_is_the_first_component_of_a_singular_value_decomposition(shape):
     layer = noise(shape)
@@ -66,3 +66,13 @@ def test_a_batch_is_its_images_one_by_one(name):
     together = method(name, layer, gradients, None)
     alone = torch.cat([method(name, layer[i : i + 1], gradients[i : i + 1], None) for i in range(3)])
     assert torch.allclose(together, alone, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["eigen_cam", "eigen_grad_cam", "kpca_cam"])
+def test_a_layer_that_is_not_finite_spoils_its_own_image_only(name):
+    layer, gradients = noise((2, 6, 4, 4)), noise((2, 6, 4, 4), 2)
+    whole = method(name, layer, gradients, None)
+    layer[0, 0, 0, 0] = torch.inf
+    found = method(name, layer, gradients, None)
+    assert torch.isnan(found[0]).all()
+    assert torch.equal(found[1], whole[1])

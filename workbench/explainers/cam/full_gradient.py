@@ -78,11 +78,11 @@ def full_gradient_map(view: View) -> torch.Tensor:
 
 
 def _of_part(view: View, part: slice) -> torch.Tensor:
-    from workbench.explainers._capture import conv_friendly
+    from workbench.explainers._capture import laid_like
 
     rows = torch.arange(len(view.inputs), device=view.inputs.device)[part]
     with torch.inference_mode(False), torch.enable_grad():
-        inputs = conv_friendly(view.inputs[part].clone()).requires_grad_()
+        inputs = laid_like(view.inputs[part].clone(), view.inputs).requires_grad_()
         with Biases(view.classifier.name, inputs) as biases:
             scores = view.score(view.classifier.outputs_of(view.module(inputs)), rows)
         if not scores.requires_grad:
@@ -245,12 +245,12 @@ def _without_bias(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], movi
     return name in HOMOGENEOUS or (name in SCALINGS and moving == 1)
 
 
-def _of_convolution(input: Any, weight: Any, bias: torch.Tensor | None = None, *_: Any, **__: Any) -> Any:  # noqa: A002
+def _of_convolution(input: Any, weight: Any, bias: torch.Tensor | None = None, *_: Any, **__: Any) -> Any:
     return bias
 
 
 def _of_batch_norm(
-    input: torch.Tensor,  # noqa: A002
+    input: torch.Tensor,
     running_mean: torch.Tensor | None,
     running_var: torch.Tensor | None,
     weight: torch.Tensor | None = None,

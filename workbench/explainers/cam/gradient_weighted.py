@@ -43,9 +43,12 @@ def grad_cam_pp(activations: torch.Tensor, gradients: torch.Tensor, scores: torc
     out: it only scales the map, and overflows. On a layer with negative values the denominator may vanish; within
     `POLE` of zero α is 0.
     """
-    share = 2 + gradients * activations.sum((2, 3), keepdim=True)
-    safe = share.abs() > POLE
-    positive = gradients.relu() * safe / share.where(safe, 1.0)
+    positive = gradients.relu()
+    total = activations.sum((2, 3), keepdim=True)
+    share = (positive * total).add_(2)
+    positive.div_(share)
+    if not float(total.amin()) >= 0:
+        positive.masked_fill_(share.abs() <= POLE, 0)
     return weighted(positive.sum((2, 3)), activations)
 
 
