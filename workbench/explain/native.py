@@ -225,7 +225,7 @@ def package_version() -> str:
 
 def fingerprint(classifier: Classifier) -> str:
     """SHA-256 of everything that decides a network's maps: structure, weights, preprocessing, labels, CAM layer."""
-    said = (str(classifier.module), classifier.preprocessing, classifier.labels, classifier.cam_layer)
+    said = (str(classifier.module), classifier.preprocessing, dict(classifier.heads), classifier.cam_layer)
     digest = hashlib.sha256(repr(said).encode())
     for name, tensor in classifier.module.state_dict().items():
         digest.update(name.encode())

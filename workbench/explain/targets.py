@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.errors import UnknownNameError, UsageError
-from workbench.vocabulary import ACTION_UNITS, expression
+from workbench.classifiers.heads import action_unit
+from workbench.errors import UsageError
+from workbench.vocabulary import expression
 
 if TYPE_CHECKING:
     from workbench.classifiers.classifier import Classifier
@@ -135,10 +135,7 @@ def label_of(head: str, text: str) -> str:
     if head == "expression":
         return expression(text)
     if head == "au":
-        number = re.fullmatch(r"(?:au)?[ _]?0*(\d+)", text.lower())
-        if number is None or int(number[1]) not in ACTION_UNITS:
-            raise UnknownNameError("action unit", text, map(str, ACTION_UNITS))
-        return number[1]
+        return action_unit(text)
     return text
 
 

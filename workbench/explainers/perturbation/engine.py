@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from workbench.explainers._capture import Forward, borrowed, conv_friendly
+from workbench.explainers._capture import Forward, borrowed, laid_like
 from workbench.explainers.explainer import FLAT, Job, NativeMaps, Request, statuses
 from workbench.explainers.passes import pass_length, streamed
 from workbench.explainers.perturbation.fills import fill
@@ -96,7 +96,7 @@ def _scene(job: Job, module: torch.nn.Module, index: int, inputs: torch.Tensor, 
         leaf = Forward(job.classifier, module, [name], inputs).leaves[name]
         return leaf[0].detach().float().cpu().numpy()
 
-    return Scene(picture, job.stream(index, purpose), regions, activations)
+    return Scene(picture, job.stream(index, purpose), regions, activations, inputs.device)
 
 
 @contextmanager
@@ -108,12 +108,14 @@ def _precise(module: torch.nn.Module, precision: str) -> Iterator[torch.nn.Modul
 def answers(job: Job, module: torch.nn.Module, plan: Plan, inputs: torch.Tensor, filled: torch.Tensor) -> torch.Tensor:
     """Outputs (count, columns) float64 of one picture (1, C, H, W) under every mask of the plan."""
     kind = next((p.dtype for p in module.parameters() if p.is_floating_point()), inputs.dtype)
-    shown, hidden = conv_friendly(inputs), conv_friendly(filled.expand_as(inputs))
+    hidden = laid_like(filled.expand_as(inputs), inputs)
 
     def work(part: slice) -> torch.Tensor:
         masks = plan.masks(part.start, part.stop).to(inputs.device)[:, None]
         return (
-            job.classifier.outputs_of(module(conv_friendly(torch.lerp(hidden, shown, masks).to(kind)))).double().cpu()
+            job.classifier.outputs_of(module(laid_like(torch.lerp(hidden, inputs, masks).to(kind), inputs)))
+            .double()
+            .cpu()
         )
 
     with torch.inference_mode():
