@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from workbench.comparison import cluster as cluster
     from workbench.errors import WorkbenchError as WorkbenchError
     from workbench.explain import explain as explain
+    from workbench.explain import region_table as region_table
     from workbench.explainers import EXPLAINERS as EXPLAINERS
+    from workbench.explainers.smoothing import smooth as smooth
     from workbench.faces import FaceSet as FaceSet
     from workbench.faces import demo_faces as demo_faces
     from workbench.faces import load_faces as load_faces
@@ -43,7 +45,9 @@ _ROOMS = {
     "demo_faces": "faces",
     "FaceSet": "faces",
     "explain": "explain",
+    "region_table": "explain",
     "EXPLAINERS": "explainers",
+    "smooth": "explainers.smoothing",
     "global_heatmaps": "heatmaps",
     "load_heatmaps": "heatmaps:load",
     "save_heatmaps": "heatmaps:save",

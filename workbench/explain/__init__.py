@@ -15,6 +15,7 @@ from workbench.classifiers.classifier import Classifier
 from workbench.errors import UsageError
 from workbench.explain.assembly import assemble, named, to_canonical
 from workbench.explain.native import Options, Store, explain_native, fingerprint, planned
+from workbench.explain.parts import region_table
 from workbench.explain.targets import Aim, Prediction, predict, wanted_targets
 from workbench.explainers.run import PRECISIONS, layered
 from workbench.faces.faceset import FaceSet
@@ -28,6 +29,7 @@ __all__ = [
     "explain_native",
     "fingerprint",
     "predict",
+    "region_table",
     "to_canonical",
 ]
 

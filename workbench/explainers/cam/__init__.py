@@ -13,10 +13,12 @@ from workbench.explainers.cam import (
     smoothed,
     unweighted,
 )
+from workbench.explainers.cam.engine import cam_method, view_method
 
 __all__ = [
     "ablation",
     "attention_methods",
+    "cam_method",
     "components",
     "contrast",
     "full_grad",
@@ -26,4 +28,5 @@ __all__ = [
     "second_order",
     "smoothed",
     "unweighted",
+    "view_method",
 ]

@@ -23,8 +23,7 @@ TOLERANCE = 1e-4  # of the sum of absolute terms; float32 rounding stays below 1
     cost="1 forward, shared by all CAM methods",
 )
 def cam(view: View) -> torch.Tensor:
-    """Channels weighted by the class's own weights; only for a network that ends in average pooling and one linear
-    layer.
+    """Channels weighted by the class's own weights, for a network that ends in average pooling and a linear layer.
 
     The weights are read from the gradient, w_c = Σ_ij G_c (a pooled score has the same gradient w_c / hw at each
     place), after the head has been found linear, by its graph or by trial; so the map is hw times grad_cam. Raises
