@@ -45,10 +45,11 @@ def eigen_grad_cam(
 ) -> torch.Tensor:
     """First principal component of gradient times activation; its sign follows hires_cam, Σ_c G A.
 
-    centred: subtract each channel's mean first, so that every map sums to 0.
+    Where that is empty, its sign follows the positive terms. centred: subtract each channel's mean first, so that
+    every map sums to 0.
     """
     places = _places(gradients * activations)
-    evidence = places.sum(2)
+    evidence = places.sum(2) + 1e-3 * places.relu().sum(2)
     if centred:
         places, evidence = places - places.mean(1, keepdim=True), evidence - evidence.mean(1, keepdim=True)
     return _grid(_first_component(places, evidence), activations)

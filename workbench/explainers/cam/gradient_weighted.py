@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 POLE = 1e-2  # a denominator this near to zero, in units of its terms, is a difference of rounding errors
 
+CANCELLED = 1e-3  # a sum below this share of its absolute terms is rounding and the epsilon of a norm (real: ≥ 1e-2)
+
 
 def weighted(weights: torch.Tensor, activations: torch.Tensor) -> torch.Tensor:
     """Σ_c w_c A_c of weights (N, C) and activations (N, C, h, w)."""
@@ -67,8 +69,16 @@ def pp_weights(
 
 @cam_method("hires_cam", reference="Draelos & Carin, arXiv 2011.08891, eq. 5: L = Σ_c G A")
 def hires_cam(activations: torch.Tensor, gradients: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-    """Gradient times activation, summed over channels; equals grad_cam on a pooling-and-linear head."""
-    return (gradients * activations).sum(1)
+    """Gradient times activation, summed over channels; equals grad_cam on a pooling-and-linear head.
+
+    Empty (status "constant") where the terms cancel at every place but for rounding, below `CANCELLED` of their
+    absolute sum. So they do wherever the network behind the layer does not see the scale of a place: before a layer
+    norm that is its only reader, as at the last but one block of a transformer with a class token (take that norm).
+    """
+    terms = gradients * activations
+    found = terms.sum(1)
+    size = terms.abs_().sum(1).amax((1, 2), keepdim=True)
+    return found * (found.abs().amax((1, 2), keepdim=True) > CANCELLED * size)
 
 
 @cam_method("grad_cam_elementwise", reference="pytorch-grad-cam, GradCAMElementWise: L = Σ_c ReLU(G A)")
