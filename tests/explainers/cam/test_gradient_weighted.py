@@ -6,6 +6,7 @@ import torch
 from captum.attr import LayerGradCam
 from torch import nn
 
+from workbench.errors import UnsuitedError
 from workbench.explainers import EXPLAINERS, run
 
 A = torch.tensor([[[[1.0, 2.0]], [[3.0, -1.0]]]])
@@ -102,15 +103,15 @@ def test_hires_cam_sums_to_the_score_of_a_linear_read_out(toy, crops):
     assert np.allclose(found.values.sum((1, 2)), scores, atol=1e-5)
 
 
-def test_hires_cam_is_empty_before_a_layer_norm_and_not_behind_it(toy, crops):
+def test_hires_cam_is_refused_before_a_layer_norm_and_not_behind_it(toy, crops):
     """A layer norm does not see the scale of a place, so by Euler G · A = 0 there; what is left over is rounding."""
     with torch.random.fork_rng():
         torch.manual_seed(5)
         module = nn.Sequential(nn.Conv2d(1, 8, 4, stride=4), PlaceNorm(), nn.Flatten(), nn.Linear(128, 3))
     before, behind = toy(module, "0"), toy(module, "1")
-    found = run(before, crops, ["hires_cam", "grad_cam", "eigen_grad_cam"], [0, 1, 2, 0], progress=False)
-    assert found["hires_cam"].status == ["constant"] * 4
-    assert not found["hires_cam"].values.any()
+    with pytest.raises(UnsuitedError, match=r"hires_cam is empty at this layer.*take the output of that norm"):
+        run(before, crops, "hires_cam", [0, 1, 2, 0], progress=False)
+    found = run(before, crops, ["grad_cam", "eigen_grad_cam"], [0, 1, 2, 0], progress=False)
     assert found["grad_cam"].status == found["eigen_grad_cam"].status == ["ok"] * 4
     assert run(behind, crops, "hires_cam", [0, 1, 2, 0], progress=False)["hires_cam"].status == ["ok"] * 4
 
@@ -121,3 +122,8 @@ class PlaceNorm(nn.LayerNorm):
 
     def forward(self, x):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def test_hires_cam_of_a_score_without_gradient_is_zero_and_not_refused():
+    found = method("hires_cam")(A, torch.zeros_like(G), None)
+    assert not found.any()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workbench.errors import UnsuitedError
 from workbench.explainers.cam.engine import cam_method
 
 if TYPE_CHECKING:
@@ -71,14 +72,21 @@ def pp_weights(
 def hires_cam(activations: torch.Tensor, gradients: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
     """Gradient times activation, summed over channels; equals grad_cam on a pooling-and-linear head.
 
-    Empty (status "constant") where the terms cancel at every place but for rounding, below `CANCELLED` of their
-    absolute sum. So they do wherever the network behind the layer does not see the scale of a place: before a layer
-    norm that is its only reader, as at the last but one block of a transformer with a class token (take that norm).
+    Raises UnsuitedError where the terms cancel at every place of every image but for rounding, to less than
+    `CANCELLED` of their absolute sum. So they do wherever the network behind the layer does not see the scale of a
+    place: before a layer norm that is its only reader, as at the last but one block of a transformer with a class
+    token.
     """
     terms = gradients * activations
     found = terms.sum(1)
-    size = terms.abs_().sum(1).amax((1, 2), keepdim=True)
-    return found * (found.abs().amax((1, 2), keepdim=True) > CANCELLED * size)
+    size = terms.abs_().sum(1).amax((1, 2))
+    empty = found.abs().amax((1, 2)) <= CANCELLED * size
+    if bool((empty | (size == 0)).all()) and bool((size > 0).any()):
+        raise UnsuitedError(
+            "hires_cam is empty at this layer, because a layer norm behind it does not see the scale of a place and "
+            "gradient times activation cancels; take the output of that norm as layer, or grad_cam"
+        )
+    return found
 
 
 @cam_method("grad_cam_elementwise", reference="pytorch-grad-cam, GradCAMElementWise: L = Σ_c ReLU(G A)")
