@@ -315,8 +315,8 @@ def reliance(classifier: Classifier, count: int = 300) -> dict[str, float]:
     """Does the network look at the mouth alone? Shares of faces it had not seen.
 
     "accuracy"; "other mouth": answers that become the other face's when its mouth box is pasted in (of equal boxes
-    drawn by the same numbers); "other face": answers that stay when everything but the mouth is drawn anew; "hidden":
-    mean highest probability with the mouth blacked out (chance is 1/3).
+    drawn by the same numbers); "other face": answers that stay when everything but the mouth's box is another face (of
+    which the mouth is painted over); "hidden": mean highest probability with the mouth blacked out (chance is 1/3).
     """
     faces = drawn_faces(count, seed=3)
     images = np.stack([face.image for face in faces])
@@ -328,7 +328,8 @@ def reliance(classifier: Classifier, count: int = 300) -> dict[str, float]:
 
     twins = [drawn_face(np.random.default_rng([3, index]), (face.label + 1) % 3) for index, face in enumerate(faces)]
     pasted = np.where(mouths[..., None], np.stack([twin.image for twin in twins]), images)
-    shuffled = np.where(mouths[..., None], images, np.roll(images, 1, axis=0))
+    mouthless = np.stack([_without_mouth(face) for face in faces])
+    shuffled = np.where(mouths[..., None], images, np.roll(mouthless, 1, axis=0))
     said = answers(images).argmax(1)
     return {
         "accuracy": float((said == labels).mean()),
@@ -336,6 +337,12 @@ def reliance(classifier: Classifier, count: int = 300) -> dict[str, float]:
         "other face": float((answers(shuffled).argmax(1) == said).mean()),
         "hidden": float(answers(np.where(mouths[..., None], 0, images).astype(np.uint8)).max(1).mean()),
     }
+
+
+def _without_mouth(face: DrawnFace) -> np.ndarray:
+    """The picture with its mouth's box in the colour around it."""
+    skin = np.median(face.image[_rim(face.mouth)], axis=0)
+    return np.where(face.mouth[..., None], skin, face.image).astype(np.uint8)
 
 
 def main() -> None:
