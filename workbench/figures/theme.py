@@ -141,7 +141,7 @@ _WRITTEN: Final = {
     "hsic": "HSIC",
     "input_x_gradient": "input × gradient",
     "is_cam": "IS-CAM",
-    "kernel_shap": "kernel SHAP",
+    "kernel_shap": "KernelSHAP",
     "kpca_cam": "KPCA-CAM",
     "layer_cam": "LayerCAM",
     "le_grad": "LeGrad",
@@ -162,7 +162,10 @@ _WRITTEN: Final = {
 
 
 def readable(name: object) -> str:
-    """A registry name in words: `integrated_gradients` → `integrated gradients`, `grad_cam_pp` → `Grad-CAM++`."""
+    """A registry name in words: `integrated_gradients` → `integrated gradients`, `grad_cam_pp` → `Grad-CAM++`,
+    `smooth(saliency)` → `saliency, smoothed`."""
     base, _, control = str(name).partition("@")
-    words = _WRITTEN.get(base, base.replace("_", " "))
+    smoothed = re.fullmatch(r"smooth\(([^,)]+)(, .*)?\)", base)
+    base = smoothed[1] if smoothed else base
+    words = _WRITTEN.get(base, base.replace("_", " ")) + (", smoothed" if smoothed else "")
     return f"{words}, {control.replace('_', ' ')}" if control else words
