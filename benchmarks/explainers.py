@@ -56,6 +56,7 @@ def main() -> int:
     wanted = [name for name in asked.networks.split(",") if name]
     wanted = wanted or (["resnet18", "vit_small"] if asked.quick else list(networks.NETWORKS))
     clock = Clock("cpu" if asked.device == "cpu" else "cuda")
+    about = {**table.machine(clock.device), "repetitions": str(repetitions)}
     rows: list[table.Row] = []
     for network in wanted:
         bench = Bench.of(network, clock, repetitions)
@@ -66,10 +67,9 @@ def main() -> int:
             start = time.perf_counter()
             rows += session(bench)
             print(f"{network}: {name} in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-    about = {**table.machine(clock.device), "repetitions": str(repetitions)}
+            if asked.out:
+                table.save(asked.out, rows, about, NOTES)
     print(table.markdown(rows, about, NOTES))
-    if asked.out:
-        table.save(asked.out, rows, about, NOTES)
     return 0
 
 

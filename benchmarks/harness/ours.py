@@ -55,6 +55,13 @@ def perturbation(
     )
 
 
+def lime_and_shap(classifier: Classifier, images: np.ndarray, samples: int, draw: str) -> dict[Any, NativeMaps]:
+    """LIME and KernelSHAP for all seven classes; with draw="uniform" both are estimated from one bank of samples."""
+    options = {"lime": {"samples": samples}, "kernel_shap": {"samples": samples, "draw": draw}}
+    targets = every(classifier, len(images))
+    return run_all(classifier, images, list(options), *targets, options=options, progress=False)
+
+
 def one(
     classifier: Classifier,
     images: np.ndarray,

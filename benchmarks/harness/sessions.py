@@ -126,7 +126,8 @@ def perturbation(bench: Bench) -> Iterator[Row]:
         work[key] = masked(name, "float32")
         work[f"{key}-bf16"] = masked(name, "bfloat16")
     work["score-bf16"] = score("bfloat16")
-    work["both"] = lambda: ours.perturbation(bench.classifier, image, ["lime", "kernel_shap"], few)
+    work["both"] = lambda: ours.lime_and_shap(bench.classifier, image, few, "kernel")
+    work["bank"] = lambda: ours.lime_and_shap(bench.classifier, image, few, "uniform")
     work["captum"] = bench.quiet(lambda: peers.captum_lime_and_shap(bench.net, one, mask, [K], few))
     work["lime-package"] = lambda: peers.lime_package(bench.net, image[0], regions, few)
     work["lime-few"] = lambda: ours.perturbation(bench.classifier, image, "lime", few)
@@ -139,9 +140,9 @@ def perturbation(bench: Bench) -> Iterator[Row]:
     for suffix in ("", "-bf16"):
         note = f"N = {channels} channels of {layer}"
         yield Row.timed(f"score{suffix}", bench.network, times[f"score{suffix}"], per * channels, note)
-    yield Row.timed(
-        "captum", bench.network, times["both"], 7 * times["captum"], f"P = {few}; peer: one class timed, × 7"
-    )
+    told = f"P = {few}; peer: one class timed, × 7"
+    yield Row.timed("captum", bench.network, times["bank"], 7 * times["captum"], f"one bank of samples; {told}")
+    yield Row.timed("captum-own", bench.network, times["both"], 7 * times["captum"], f"two banks; {told}")
     yield Row.timed("lime-package", bench.network, times["lime-few"], times["lime-package"], f"P = {few}")
 
 
