@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 ENGINE: Final = __name__
 SHARED: Final = {"fill": "blur", "space": "logit"}
 COLDNESS: Final = 20.0  # of the smooth maximum
-PULL: Final = (3.0, 300.0)  # weight of the area's loss at the first and the last step; it grows geometrically
-RATE: Final = 0.1  # of Adam's steps
+PULL: Final = (30.0, 300.0)  # weight of the area's loss at the first and the last step; it grows geometrically
+RATE: Final = 0.05  # of Adam's steps; rates and weights by trial: no mask below the best disc on 6 faces, 2 fills
 SCAN: Final = 7  # places a side that the first look tries
 TOGETHER: Final = 8  # masks in one pass on a CPU, always, so that the last bit depends on nothing else
 
@@ -51,10 +51,10 @@ def extremal_perturbation(
 
     As in the paper, a mask is the smooth max-convolution of a coarse grid with a radial kernel, and the area is held
     by a loss on the sorted mask, whose weight grows from step to step. Other than there: the ascent starts from what a
-    disc of that area keeps of the score at 7 × 7 places; from the whole picture it often ended below the best of those
-    discs. The score is measured in units of the largest change seen so far, so that the unit of the logits
-    does not matter. Adam stands in place of plain momentum, and a mask mixes picture and fill linearly. UsageError for
-    an area outside (0, 1) or smoothness outside (0, 1].
+    soft disc of that area keeps of the score at 7 × 7 places; from the whole picture it often ended below the best
+    disc. The score is measured in units of the largest change seen so far, so that the unit of the logits does not
+    matter. Adam stands in place of plain momentum, and a mask mixes picture and fill linearly. UsageError for an area
+    outside (0, 1) or smoothness outside (0, 1].
     """
     import torch
 
@@ -68,8 +68,8 @@ def extremal_perturbation(
     largest, moved = torch.maximum(shown.abs()[rows], hidden.abs()[rows]), torch.zeros(len(rows), dtype=torch.bool)
 
     noise = 1 - 0.01 * stream.random((len(wanted), *smooth.cells), dtype=np.float32)  # no two cells alike: ranks
-    cells = first_look(answer, size, targets, wanted, smooth.cells) * torch.from_numpy(noise).repeat(targets, 1, 1)
-    cells.requires_grad_()
+    cells = first_look(answer, size, targets, wanted, smooth.cells, 1.6 * smoothness)
+    cells = (cells * torch.from_numpy(noise).repeat(targets, 1, 1)).requires_grad_()
     ascent = torch.optim.Adam([cells], lr=RATE, betas=(0.9, 0.99))
     for step in range(steps):
         pull = PULL[0] * (PULL[1] / PULL[0]) ** (step / max(1, steps - 1))
@@ -93,10 +93,11 @@ def extremal_perturbation(
 
 
 def first_look(
-    answer: Answer, size: tuple[int, int], targets: int, areas: list[float], cells: tuple[int, int]
+    answer: Answer, size: tuple[int, int], targets: int, areas: list[float], cells: tuple[int, int], rim: float
 ) -> torch.Tensor:
     """How much of each score a disc of each area keeps, from place to place: (targets · areas, rows, columns), from
-    0.05 at the worst of `SCAN` × `SCAN` places to 1 at the best, bilinear between them."""
+    0.05 at the worst of `SCAN` × `SCAN` places to 1 at the best, bilinear between them. A disc fades over `rim`, a
+    share of the side."""
     import torch
 
     down, across = ((torch.arange(side) + 0.5) / side for side in size)
@@ -107,7 +108,7 @@ def first_look(
     kept = []
     for target in range(targets):
         for area in areas:
-            discs = (((area / math.pi) ** 0.5 - apart) * max(size) + 0.5).clamp(0, 1)
+            discs = (((area / math.pi) ** 0.5 - apart) / rim + 0.5).clamp(0, 1)
             found = answer(discs, torch.full((len(discs),), target), False)[0]
             spread = found.max() - found.min()
             kept.append(torch.where(spread > 0, 0.05 + 0.95 * (found - found.min()) / spread, 1))
