@@ -119,3 +119,20 @@ def test_a_non_finite_map_is_named(toy, crops):
     module[0].weight.data[1] = float("nan")
     found = run(toy(module, "0"), crops, "saliency", [0, 1, 0, 1], progress=False)
     assert found["saliency"].status == ["non-finite"] * 4  # 0 · NaN on the way down
+
+
+def test_a_refusal_comes_before_the_work_of_the_others(faces, monkeypatch):
+    from families import load_family
+
+    from workbench.explainers.gradient.engine import Batch
+
+    asked, original = [], Batch.gradients
+    monkeypatch.setattr(Batch, "gradients", lambda *args: asked.append(1) or original(*args))
+    names = ["integrated_gradients", "lrp"]
+    found = run(
+        load_family("vit"), faces, names, [0, 1], progress=False, on_error="record", options={names[0]: {"steps": 4}}
+    )
+    assert found["lrp"].status == ["not computed"] * 2
+    assert "take integrated_gradients" in found["lrp"].reason
+    assert found["integrated_gradients"].status == ["ok"] * 2
+    assert len(asked) == 2  # one pass a face, and none that was thrown away

@@ -26,13 +26,24 @@ if TYPE_CHECKING:
 
 ENGINE = __name__
 SHARED = {"space": "logit"}
+_particular: set[str] = set()
 Kept = TypeVar("Kept")
 
 
 def gradient_method(
-    name: str, *, reference: str, cost: str = "1 forward, and 1 backward a target", summary: str = ""
+    name: str,
+    *,
+    reference: str,
+    cost: str = "1 forward, and 1 backward a target",
+    summary: str = "",
+    particular: bool = False,
 ) -> Callable[[Function], Function]:
-    """Register `(batch, *, options) -> maps (N, T, h, w)`; the option `space` ("logit", "probability") is added."""
+    """Register `(batch, *, options) -> maps (N, T, h, w)`; the option `space` ("logit", "probability") is added.
+
+    particular: suits some networks only; such methods are tried first, so that a refusal costs the others nothing.
+    """
+    if particular:
+        _particular.add(name)
 
     def decorate(function: Function) -> Function:
         explainer = Explainer(
@@ -59,6 +70,7 @@ def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
 
     space = group[0][1]["space"]
     check_space(space)
+    order = sorted(range(len(group)), key=lambda place: group[place][0].name not in _particular)
     found: list[list[np.ndarray]] = [[] for _ in group]
     silent: list[list[np.ndarray]] = [[] for _ in group]
     black = job.classifier.inputs(np.zeros_like(job.images[:1]))
@@ -66,16 +78,16 @@ def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
 
     with borrowed(job.classifier.module) as module, torch.inference_mode(False), torch.enable_grad():
 
-        def work(part: slice) -> list[Made]:
+        def work(part: slice) -> dict[int, Made]:
             inputs = job.inputs(part)
             weights = torch.as_tensor(job.weights[part], dtype=torch.float32, device=inputs.device)
             batch = Batch(job, module, inputs, weights, black, space, part.start, kept)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # captum announces its hooks
-                return [explainer.method(batch, **explainer.own(options)) for explainer, options in group]
+                return {place: group[place][0].method(batch, **group[place][0].own(group[place][1])) for place in order}
 
         for part, maps in streamed(work, len(job.images), pass_length(black, gradients=True)):
-            for place, values in enumerate(maps):
+            for place, values in maps.items():
                 values, still = values if isinstance(values, tuple) else (values, None)
                 found[place].append(values.detach().float().cpu().numpy())
                 silent[place].append((values.flatten(2).abs().amax(2) == 0 if still is None else still).cpu().numpy())

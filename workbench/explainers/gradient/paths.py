@@ -78,9 +78,21 @@ def _streamed(
     def work(part: slice) -> torch.Tensor:
         inputs, factors = points(part)
         rows = torch.full((len(inputs),), row, device=inputs.device)
-        return torch.stack([(found * factors).sum(0) for found in batch.gradients(inputs, rows)])
+        factors = factors.expand(len(inputs), *factors.shape[1:])
+        return torch.stack([_summed(found, factors) for found in batch.gradients(inputs, rows)])
 
-    return torch.stack([found for _, found in streamed(work, total, batch.length)]).sum(0)
+    summed = torch.zeros((batch.weights.shape[1], *batch.inputs.shape[1:]), device=batch.inputs.device)
+    for _, found in streamed(work, total, batch.length):
+        summed += found
+    return summed
+
+
+def _summed(values: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+    """Σ factors[m] · values[m], in one pass; torch's sum over the first axis is slow in channels-last memory."""
+    total = values[0] * factors[0]
+    for value, factor in zip(values[1:], factors[1:], strict=True):
+        total.addcmul_(value, factor)
+    return total
 
 
 def _noise(

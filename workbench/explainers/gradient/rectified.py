@@ -25,6 +25,7 @@ BENDS = frozenset(_BENDS.split())
 @gradient_method(
     "guided_backprop",
     reference="Springenberg et al., ICLR 2015 workshop (arXiv 1412.6806), section 3.4; captum's GuidedBackprop",
+    particular=True,
 )
 def guided_backprop(batch: Batch) -> torch.Tensor:
     """Gradient of which each ReLU passes back only what is positive on both of its sides, summed over channels."""
@@ -34,6 +35,7 @@ def guided_backprop(batch: Batch) -> torch.Tensor:
 @gradient_method(
     "deconvolution",
     reference="Zeiler & Fergus, ECCV 2014, section 2.1 (as in arXiv 1412.6806, fig. 1); captum's Deconvolution",
+    particular=True,
 )
 def deconvolution(batch: Batch) -> torch.Tensor:
     """Gradient of which each ReLU passes back the positive part, whatever its input was; summed over channels."""
@@ -44,6 +46,7 @@ def deconvolution(batch: Batch) -> torch.Tensor:
     "guided_grad_cam",
     reference="Selvaraju et al., ICCV 2017, section 3.3: guided backpropagation times Grad-CAM, bilinear",
     cost="2 forwards, and 2 backwards a target",
+    particular=True,
 )
 def guided_grad_cam(batch: Batch, *, layer: str = "") -> tuple[torch.Tensor, torch.Tensor]:
     """Guided backpropagation times the positive part of Grad-CAM at a layer, both at the input's resolution."""

@@ -50,6 +50,7 @@ DECOMPOSED = {
     "deep_lift",
     reference="Shrikumar et al., ICML 2017 (arXiv 1704.02685), section 3.5.1, rescale rule; captum's DeepLift",
     cost="3 forwards and 2 backwards a target",
+    particular=True,
 )
 def deep_lift(batch: Batch) -> torch.Tensor:
     """Difference from a black picture, carried back by the rescale rule; signed, sums to S(x) − S(black)."""
@@ -75,6 +76,7 @@ def deep_lift(batch: Batch) -> torch.Tensor:
     "lrp",
     reference="Bach et al., PLoS ONE 2015, eq. 58 (epsilon); Montavon et al., 2019, section 10.2 (gamma); captum's LRP",
     cost="2 forwards and 1 backward a target",
+    particular=True,
 )
 def lrp(batch: Batch, *, rule: str = "epsilon", epsilon: float = 1e-9, gamma: float = 0.25) -> torch.Tensor:
     """Relevance of the logit passed down layer by layer in proportion to what each place gave; signed.
