@@ -28,6 +28,7 @@ CLASSES = (2, 0)
 ATTENTION = {"attention_rollout", "transformer_attribution", "le_grad", "ts_cam"}
 RULES = {"guided_backprop", "deconvolution", "guided_grad_cam", "deep_lift", "lrp"}
 TOKENS = {"vit", "vit_avg", "vit_registers", "deit", "deit_distilled"}
+CLASS_TOKEN = TOKENS - {"vit_avg"}  # only a layer norm reads their places at the layer that is chosen
 MIXED = {"swin", "swinv2", "maxvit", "coatnet"}  # attention in windows or beside convolutions
 SMOOTH = {"mobilenetv3", "efficientnet", "efficientnetv2", "convnext", "mambaout"}  # hardswish, SiLU, GELU
 NOT_LINEAR = {"torchvision_densenet", "vgg", "mobilenetv3", "convnext", "mambaout", "two_heads"}  # behind the layer
@@ -37,6 +38,7 @@ REFUSED = {
     | (RULES if family in TOKENS | MIXED | SMOOTH else set())
     | ({"full_grad"} if family in TOKENS | MIXED else set())
     | ({"cam"} if family in TOKENS | NOT_LINEAR else set())
+    | ({"hires_cam"} if family in CLASS_TOKEN else set())
     for family in FAMILIES
 }
 

@@ -9,6 +9,7 @@ from torch import nn
 from tests.explainers.peers import ClassifierOutputTarget, close, grad_cam, own, pgc, raw, signed_alike, tc, torchcam
 from workbench.classifiers import load_classifier
 from workbench.classifiers.classifier import Classifier, Head, Preprocessing
+from workbench.errors import UnsuitedError
 from workbench.explainers import EXPLAINERS, run
 from workbench.explainers.explainer import Job
 
@@ -434,6 +435,10 @@ def test_every_family_told_its_fold_by_our_layout(family, name):
     gradients are right."""
     classifier = load_family(family)
     crops = np.random.default_rng(1).integers(0, 255, (2, SIZE, SIZE, 3)).astype(np.uint8)
+    if name == "hires_cam" and family in ("vit", "vit_registers", "deit", "deit_distilled"):
+        with pytest.raises(UnsuitedError, match="hires_cam is empty at this layer"):  # the peer gives rounding errors
+            ours(classifier, crops, name, [5, 2])
+        return
     found = ours(classifier, crops, name, [5, 2])
     layout = classifier.layout(classifier.cam_layer)
     theirs = pgc(GRADIENT[name][0], classifier, crops, [5, 2], reshape=layout.to_grid)
