@@ -101,6 +101,25 @@ def _native(value: float):
     )
 
 
+def test_values_of_regions_are_kept_with_their_maps(tmp_path):
+    from workbench.explainers import NativeMaps
+
+    maps = NativeMaps(
+        np.ones((2, 3, 3), np.float32),
+        ["ok", "ok"],
+        "",
+        {},
+        "",
+        np.array([[1, 2], [3, np.nan]], np.float32),
+        ["a", "b"],
+    )
+    store = MapStore(tmp_path)
+    store.put({"x": 1}, maps)
+    found = store.get({"x": 1})
+    assert np.array_equal(found.parts, maps.parts, equal_nan=True)
+    assert found.part_names == ["a", "b"]
+
+
 def test_the_store_gives_back_what_was_kept_and_nothing_else(tmp_path):
     store = MapStore(tmp_path / "s")
     key = {"classifier": "abc", "explainer": "grad_cam", "seed": 0}

@@ -52,18 +52,20 @@ class MapStore:
         try:
             with np.load(path, allow_pickle=False) as kept:
                 meta = json.loads(str(kept["meta"]))
-                return NativeMaps(values=kept["values"], **meta)
+                parts = kept["parts"] if "parts" in kept else None
+                return NativeMaps(values=kept["values"], parts=parts, **meta)
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
             return None
 
     def put(self, key: Mapping[str, Any], maps: NativeMaps) -> None:
         """Keep `maps` under `key`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        meta = {f.name: getattr(maps, f.name) for f in fields(maps) if f.name != "values"}
+        arrays = {name: getattr(maps, name) for name in ("values", "parts") if getattr(maps, name) is not None}
+        meta = {f.name: getattr(maps, f.name) for f in fields(maps) if f.name not in ("values", "parts")}
         handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
         try:
             with os.fdopen(handle, "wb") as stream:
-                np.savez(stream, values=maps.values, meta=np.array(json.dumps(meta, default=list)))
+                np.savez(stream, meta=np.array(json.dumps(meta, default=list)), **arrays)
             Path(temporary).replace(self._path(key))
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
