@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch import nn
 
 from workbench.explainers import EXPLAINERS, run
 from workbench.explainers.cam.ablation import without_channels
@@ -37,6 +38,25 @@ def test_it_is_the_loop_over_channels(networks, crops):
             handle.remove()
             expected += loss[:, None, None] * kept["layer"][:, channel].numpy()
     assert np.allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_network_that_works_in_place_behind_the_layer_spoils_nothing(toy, crops, viewed, monkeypatch):
+    """Copies of the layer are used again from pass to pass, unless an in-place ReLU has changed them."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        module = nn.Sequential(
+            nn.Conv2d(1, 7, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(343, 3)
+        )
+        classifier = toy(module, "0")
+    view = viewed(classifier, classifier.inputs(crops), torch.eye(3)[[0, 1, 2, 0]])
+    monkeypatch.setattr("workbench.explainers.cam.ablation.VALUES", 3 * view.activations[0].numel())
+    found = without_channels(view)
+    with torch.no_grad():
+        for channel in range(8):
+            layer = view.activations.clone()
+            if channel < 7:
+                layer[:, channel] = 0
+            assert torch.allclose(found[:, channel], module[1:](layer), atol=1e-6)
 
 
 def test_behind_a_linear_head_it_is_known_without_running_it(networks, crops, viewed):

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from workbench.errors import UnsuitedError
 from workbench.explainers import run
-from workbench.explainers.cam.full_gradient import spread
+from workbench.explainers.cam.biases import spread
 
 
 def full_grad(classifier, crops, targets=(0, 1, 2, 0), **options):

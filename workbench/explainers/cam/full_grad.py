@@ -29,6 +29,6 @@ def full_grad(view: View) -> torch.Tensor:
 
     Raises UnsuitedError for networks with attention or tokens.
     """
-    from workbench.explainers.cam.full_gradient import full_gradient_map
+    from workbench.explainers.cam.biases import full_gradient_map
 
     return full_gradient_map(view)
