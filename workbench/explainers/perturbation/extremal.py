@@ -27,7 +27,7 @@ ENGINE: Final = __name__
 SHARED: Final = {"fill": "blur", "space": "logit"}
 COLDNESS: Final = 20.0  # of the smooth maximum
 PULL: Final = (30.0, 300.0)  # weight of the area's loss at the first and the last step; it grows geometrically
-RATE: Final = 0.05  # of Adam's steps; rates and weights by trial: no mask below the best disc on 6 faces, 2 fills
+PATH: Final = 5.0  # Adam's rate times the steps; rate and weights by trial: no mask below the best disc for 6 faces
 SCAN: Final = 7  # places a side that the first look tries
 TOGETHER: Final = 8  # masks in one pass on a CPU, always, so that the last bit depends on nothing else
 
@@ -70,7 +70,7 @@ def extremal_perturbation(
     noise = 1 - 0.01 * stream.random((len(wanted), *smooth.cells), dtype=np.float32)  # no two cells alike: ranks
     cells = first_look(answer, size, targets, wanted, smooth.cells, 1.6 * smoothness)
     cells = (cells * torch.from_numpy(noise).repeat(targets, 1, 1)).requires_grad_()
-    ascent = torch.optim.Adam([cells], lr=RATE, betas=(0.9, 0.99))
+    ascent = torch.optim.Adam([cells], lr=min(0.5, PATH / steps), betas=(0.9, 0.99))
     for step in range(steps):
         pull = PULL[0] * (PULL[1] / PULL[0]) ** (step / max(1, steps - 1))
         masks = smooth(cells)
