@@ -9,10 +9,10 @@ from scipy import sparse
 
 
 def areas(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Twice the signed area of each triangle."""
-    a, b, c = (points[triangles[:, k]] for k in range(3))
+    """Twice the signed area of each triangle: points (…, P, 2), triangles (T, 3) → (…, T)."""
+    a, b, c = (points[..., triangles[:, k], :] for k in range(3))
     ab, ac = b - a, c - a
-    return np.asarray(ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0])
+    return np.asarray(ab[..., 0] * ac[..., 1] - ab[..., 1] * ac[..., 0])
 
 
 def rasterise(points: np.ndarray, triangles: np.ndarray, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, Any]:
