@@ -136,3 +136,10 @@ def test_a_refusal_comes_before_the_work_of_the_others(faces, monkeypatch):
     assert "take integrated_gradients" in found["lrp"].reason
     assert found["integrated_gradients"].status == ["ok"] * 2
     assert len(asked) == 2  # one pass a face, and none that was thrown away
+
+
+def test_inference_mode_around_the_call_changes_nothing(written, crops):
+    outside = run(written("shared"), crops, NAMES, [0, 1, 2, 3], progress=False, options=QUICK)
+    with torch.inference_mode():
+        inside = run(written("shared"), crops, NAMES, [0, 1, 2, 3], progress=False, options=QUICK)
+    assert all(np.array_equal(inside[name].values, maps.values) for name, maps in outside.items())

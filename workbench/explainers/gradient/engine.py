@@ -73,10 +73,10 @@ def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
     order = sorted(range(len(group)), key=lambda place: group[place][0].name not in _particular)
     found: list[list[np.ndarray]] = [[] for _ in group]
     silent: list[list[np.ndarray]] = [[] for _ in group]
-    black = job.classifier.inputs(np.zeros_like(job.images[:1]))
     kept: dict[Any, Any] = {}
 
     with borrowed(job.classifier.module) as module, torch.inference_mode(False), torch.enable_grad():
+        black = job.classifier.inputs(np.zeros_like(job.images[:1]))
 
         def work(part: slice) -> dict[int, Made]:
             inputs = job.inputs(part)
