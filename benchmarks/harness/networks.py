@@ -21,6 +21,7 @@ NETWORKS = {
     "swin_tiny": "swin_tiny_patch4_window7_224",
 }
 TOKENS = ("vit_small", "swin_tiny")
+LAYERS = {"vit_small": "blocks.11.norm1"}  # as pytorch-grad-cam recommends: before it, hires_cam is empty
 
 
 def pictures(count: int) -> np.ndarray:
@@ -62,7 +63,7 @@ def tensor(images: np.ndarray, device: str = "cpu") -> torch.Tensor:
 
 def classifier(name: str, net: torch.nn.Module, device: str = "cpu") -> Classifier:
     """The same network as the workbench takes it; its own copy, so that neither side can change the other's."""
-    return load_classifier(net, labels=LABELS, size=SIDE, name=name, device=device)
+    return load_classifier(net, labels=LABELS, size=SIDE, name=name, device=device, layer=LAYERS.get(name))
 
 
 def loud(net: torch.nn.Module) -> torch.nn.Module:

@@ -149,6 +149,18 @@ def test_grad_cam_pp_is_pytorch_grad_cams(nets, crops, net):
     close(ours(nets[net], crops, "grad_cam_pp"), pgc(grad_cam.GradCAMPlusPlus, nets[net], crops, TARGETS), 1e-3)
 
 
+def test_layer_cam_fused_over_layers_is_torch_cams(nets, crops):
+    """Within 1e-4, each map divided by its maximum; the peer's own min–max would lift those that never reach zero."""
+    classifier, layers = nets["curved"], ["trunk.first", "trunk.second"]
+    found = ours(classifier, crops, "layer_cam", layer=layers[0], fuse=layers[1])
+    net = own(classifier)
+    with torchcam.LayerCAM(net, layers) as extractor:
+        maps = extractor(class_idx=TARGETS, scores=net(classifier.inputs(crops)), normalized=False)
+        theirs = extractor.fuse_cams([one / one.amax((1, 2), keepdim=True) for one in maps])
+    assert found.shape == (4, 32, 32)
+    close(found, theirs.detach().numpy(), 1e-4)
+
+
 def _view(classifier, crops, targets):
     net = own(classifier)
     kept = []
