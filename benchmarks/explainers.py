@@ -58,15 +58,16 @@ def main() -> int:
     clock = Clock("cpu" if asked.device == "cpu" else "cuda")
     about = {**table.machine(clock.device), "repetitions": str(repetitions)}
     rows: list[table.Row] = []
-    for network in wanted:
-        bench = Bench.of(network, clock, repetitions)
-        for name in asked.rows.split(","):
-            session, fitting = SESSIONS[name]
-            if network not in fitting and not asked.networks:
-                continue
+    benches: dict[str, Bench] = {}
+    for name in asked.rows.split(","):
+        session, fitting = SESSIONS[name]
+        for network in wanted if asked.networks else [one for one in wanted if one in fitting]:
+            if network not in benches:
+                benches[network] = Bench.of(network, clock, repetitions)
+            bench = benches[network]
             start = time.perf_counter()
             rows += session(bench)
-            print(f"{network}: {name} in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+            print(f"{name}: {network} in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
             if asked.out:
                 table.save(asked.out, rows, about, NOTES)
     print(table.markdown(rows, about, NOTES))
