@@ -92,12 +92,15 @@ class Gated(nn.Module):
         return (x * x.mean((2, 3), keepdim=True)).mean((2, 3))
 
 
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("name", TAILS)
-def test_graph_and_trial_say_the_same(toy, crops, viewed, name):
+def test_graph_and_trial_say_the_same(toy, crops, viewed, name, order):
     make, linear = TAILS[name]
     with torch.random.fork_rng():
         torch.manual_seed(8)
-        classifier = toy(nn.Sequential(nn.Conv2d(1, 6, 3, stride=2, padding=1), *make()), "0", name=name)
+        module = nn.Sequential(nn.Conv2d(3, 6, 3, stride=2, padding=1), *make()).to(memory_format=order)
+    classifier = toy(module, "0", channels=3, name=name)
+    assert classifier.memory_format == order
     view = viewed(classifier, classifier.inputs(crops), torch.eye(3)[[0, 1, 2, 1]])
     assert proven_linear(view) == linear
     assert linear_by_trial(view).tolist() == [linear] * 4

@@ -16,6 +16,7 @@ LINEAR = {
     *("ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "AliasBackward0", "ExpandBackward0"),
     *("SqueezeBackward0", "SqueezeBackward1", "SqueezeBackward2", "UnsqueezeBackward0", "PermuteBackward0"),
     *("TransposeBackward0", "TBackward0", "SliceBackward0", "SelectBackward0", "CatBackward0", "ToCopyBackward0"),
+    *("AsStridedBackward0", "AsStridedBackward1"),
 }
 # products, linear where only one factor depends on the layer
 PRODUCTS = {"AddmmBackward0", "MmBackward0", "ConvolutionBackward0", "MulBackward0", "DivBackward0"}
