@@ -1,12 +1,13 @@
-"""Read the canonical face mesh out of MediaPipe's `face_landmarker.task` and write the frame's two tables.
+"""Read the canonical face mesh out of MediaPipe's `face_landmarker.task` and write the frame's three tables.
 
     python tools/extract_canonical_mesh.py face_landmarker.task workbench/canonical/frames
 
 The task is a zip; its member `geometry_pipeline_metadata*.binarypb` is a protobuf message (Mesh3d: field 3 the
 vertex buffer, five floats x y z u v a vertex; field 4 the index buffer). Only these fields are read, by hand.
-The front view is orthographic: z is dropped, y turned downwards; centimetres, as in the source. The mesh has no
-iris points: 468-472 and 473-477 (centre, image right, top, image left, bottom) are set to the mean of the eye's
-contour and a radius of .23 of the eye's width, as the landmarker gives on a photograph that looks at the camera.
+The front view is orthographic: z goes into a table of its own (head pose needs it), y is turned downwards;
+centimetres, as in the source. The mesh has no iris points: 468-472 and 473-477 (centre, image right, top, image left,
+bottom) are set to the mean of the eye's contour and a radius of .23 of the eye's width, as the landmarker gives on a
+photograph that looks at the camera.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def read_mesh(task: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main(task: Path, out: Path) -> None:
-    """Write both tables into the folder `out`."""
+    """Write the tables into the folder `out`."""
     vertices, triangles = read_mesh(task)
     front = vertices[:, :2] * [1, -1]
     lines = [f"{i},{x:.4f},{y:.4f}" for i, (x, y) in enumerate(np.vstack([front, iris(front)]))]
@@ -100,6 +101,12 @@ def main(task: Path, out: Path) -> None:
         changed="z dropped, y negated, iris points added, rounded to 1e-4.",
     )
     (out / "mediapipe478_points.csv").write_text(header + "index,x,y\n" + "\n".join(lines) + "\n")
+    header = HEADER.format(
+        title="Depth of the vertices of the canonical face mesh (z towards the camera; cm)",
+        changed="x and y dropped, rounded to 1e-4.",
+    )
+    body = "\n".join(f"{i},{z:.4f}" for i, z in enumerate(vertices[:, 2]))
+    (out / "mediapipe478_depth.csv").write_text(header + "index,z\n" + body + "\n")
     header = HEADER.format(title="Triangles of the canonical face mesh, by vertex index", changed="format only.")
     body = "\n".join(",".join(map(str, t)) for t in triangles.tolist())
     (out / "mediapipe478_triangles.csv").write_text(header + "a,b,c\n" + body + "\n")
