@@ -76,14 +76,14 @@ def test_action_units_are_on_the_same_places_as_their_points_and_are_kept():
         masks[0, 0, 0] = 1
 
 
-def test_68_landmarks_take_the_published_frame():
+def test_68_landmarks_take_their_own_frame_or_the_published_one():
     faces = face_set(plain(90), [convert(UPRIGHT, "mediapipe478", "ibug68")], "ibug68")
-    assert frame_for(faces) == "published"
-    names, masks = region_masks(faces)("friesen-ekman", 0)
+    assert frame_for(faces) == "ibug68"
+    names, masks = region_masks(faces, "published")("friesen-ekman", 0)
     assert names[0] == "anger"
     assert masks.max() == 1
-    with pytest.raises(UsageError, match="'facs-au' is defined on mediapipe478, not on 'published'"):
-        region_masks(faces)("facs-au", 0)
+    with pytest.raises(UsageError, match="68"):
+        region_masks(faces, "mediapipe478")("facs-au", 0)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from workbench.canonical import MEDIAPIPE, PUBLISHED, CanonicalFace, load_frame
+from workbench.canonical import FRAMES, MEDIAPIPE, CanonicalFace, load_frame
 from workbench.errors import UnknownNameError, UsageError
 from workbench.faces.faceset import FaceSet
 from workbench.masks import MaskSet, load_masks
@@ -28,8 +28,8 @@ _KEPT: Final = 4
 
 
 def frame_for(faces: FaceSet) -> str:
-    """The frame whose points these landmarks can give: `mediapipe478`, or `published` for 68 points."""
-    return MEDIAPIPE if faces.scheme == MEDIAPIPE else PUBLISHED
+    """The frame whose points these landmarks are: `mediapipe478`, or `ibug68` for 68 points."""
+    return faces.scheme if faces.scheme in FRAMES else MEDIAPIPE
 
 
 def region_masks(faces: FaceSet, frame: str | None = None) -> Regions:
@@ -162,10 +162,8 @@ def _onto_crop(maps: np.ndarray, faces: FaceSet, index: int, face: CanonicalFace
     fault = _fault(faces, index, face)
     size = (faces.size, faces.size)
     if not fault:
-        result = face.unwarp(maps, faces.landmarks[index], size, faces.scheme)
-        if np.isfinite(result).any():
-            return np.nan_to_num(result, nan=0)
-        fault = "lie outside the crop"
+        result: np.ndarray = face.unwarp(maps, faces.landmarks[index], size, faces.scheme)
+        return np.nan_to_num(result, nan=0)
     raise UsageError(
         f"the landmarks of {faces.names[index]!r} {fault}, so nothing can be drawn on that face; leave it out or "
         "detect it again"
@@ -177,6 +175,8 @@ def _fault(faces: FaceSet, index: int, face: CanonicalFace) -> str:
     landmarks = faces.landmarks[index]
     if np.ptp(landmarks, axis=0).min() * faces.size < 2:
         return "cover less than two pixels"
+    if not ((landmarks > 0) & (landmarks < 1)).all(axis=1).any():
+        return "lie outside the crop"
     if (folded := face.folded_share(landmarks, faces.scheme)) > _FOLDED:
         return f"turn {folded:.0%} of the face over"
     return ""
