@@ -40,6 +40,21 @@ FEM: Final = (
     "earlier layer or a smaller k."
 )
 
+LIMITS: Final = (
+    "The last row is no explainer but what can be seen at the layer at all: the fall of the score when one place of "
+    "the CAM layer takes the mean of all places. In the ViT the class token reads places that have already "
+    "exchanged what they know, so that removing the mouth's places there costs the score little more than removing "
+    "others; CAMs of that layer can hardly be better, and their channel weights, means over all places, carry the "
+    "offsets that all tokens share. `grad_cam` at that layer equals a computation by hand to 1e-8. Gradients, "
+    "attention followed through all blocks and perturbations start at the pixels and find the mouth.",
+    "`le_grad` and `ts_cam` read the score out of tokens from which this network was never trained to read it (the "
+    "class token behind early blocks, the places behind the last); `le_grad` equals a loop by hand to the last bit. "
+    "`eigen_cam`, `kpca_cam`, `fem` and `layer_attention` know no class, and the sign of a principal component is a "
+    "convention: an AUC near 0 is a mouth found with the other sign. `deconvolution` is captum's to the last bit; "
+    "it does not ask whether a ReLU was active, and its maps for two classes correlate .78 on the CNN. Maps at the "
+    "picture's resolution that change sign from pixel to pixel have an AUC near .5 wherever their mass lies.",
+)
+
 Cell = dict[str, Any]
 
 
@@ -230,14 +245,20 @@ def mouth_section(table: Mapping[str, Any]) -> list[str]:
     for name in [name for name in EXPLAINERS.names() if name in some]:
         row = []
         for kind in kinds:
-            own = table[kind]["explainers"].get(name, {"n": 0})
-            if own["n"]:
-                ratio = own["mass"] / own["chance"]
-                row += [f"{own['mass']:.2f}", f"{ratio:.1f}", f"{own['auc']:.2f}", f"{own['peak']:.2f}"]
-            else:
-                row += ["–"] * 4
+            row += _numbers(table[kind]["explainers"].get(name, {"n": 0}))
         lines.append(f"| `{name}` | " + " | ".join(row) + " |")
-    return [*lines, ""]
+    row = []
+    for kind in kinds:
+        row += _numbers(table[kind]["places"])
+    lines.append("| *a place of the CAM layer removed* | " + " | ".join(row) + " |")
+    return [*lines, "", *(line for text in LIMITS for line in _prose(text))]
+
+
+def _numbers(row: Mapping[str, float]) -> list[str]:
+    if not row["n"]:
+        return ["–"] * 4
+    times = row["mass"] / row["chance"]
+    return [f"{row['mass']:.2f}", f"{times:.1f}", f"{row['auc']:.2f}", f"{row['peak']:.2f}"]
 
 
 def page(table: Mapping[str, Mapping[str, Cell]], mouths: Mapping[str, Any]) -> str:

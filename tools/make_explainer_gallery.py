@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from workbench.classifiers import Classifier
     from workbench.faces import FaceSet
 
-WIDTH: Final = 1600
+WIDTH: Final = 1800
 COUNT: Final = 8  # faces of the table
 SHOWN: Final = 2  # the one of them in the picture
 NEAR: Final = 4  # pixels beyond the mouth's box in which a map's highest place still counts: half a patch
@@ -59,7 +59,7 @@ def save(figure: Figure, path: Path) -> None:
     """The figure on white, WIDTH pixels wide, as a PNG of 256 colours."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=WIDTH / float(figure.get_size_inches()[0]), facecolor="white")
-    picture = Image.open(stream).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT)
+    picture = Image.open(stream).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, kmeans=2)
     picture.save(path, optimize=True)
     print(f"{path} {picture.width} × {picture.height}, {path.stat().st_size / 1000:.0f} kB")
 
@@ -94,6 +94,34 @@ def found_mouth(maps: xr.DataArray, faces: Sequence[DrawnFace]) -> dict[str, flo
     return {"n": len(rows), "mass": float(mass), "chance": float(chance), "auc": float(auc), "peak": float(peak)}
 
 
+def places_removed(classifier: Classifier, faces: FaceSet) -> xr.DataArray:
+    """Fall of the predicted class's score when one place of the CAM layer becomes the mean of all places.
+
+    What can be seen at that layer at all: by then a transformer may have carried the mouth to other places.
+    """
+    import torch
+    import xarray as xr
+
+    layout = classifier.layout(classifier.cam_layer)
+    inputs = classifier.inputs(faces.images)
+    said = classifier.logits(inputs)
+    rows = torch.arange(len(faces))
+    place: tuple[int, int] = (0, 0)
+
+    def remove(_module: Any, _args: Any, output: torch.Tensor) -> torch.Tensor:
+        grid = layout.to_grid(output).clone()
+        grid[:, :, place[0], place[1]] = grid.mean((2, 3))
+        return layout.from_grid(grid, output)
+
+    height, width = layout.grid
+    values = np.zeros((len(faces), height, width), np.float32)
+    with classifier.module.get_submodule(classifier.cam_layer).register_forward_hook(remove):
+        for place in np.ndindex(height, width):
+            left = classifier.logits(inputs)
+            values[:, place[0], place[1]] = (said - left)[rows, said.argmax(1)].cpu().numpy()
+    return xr.DataArray(values, {"status": ("image", ["ok"] * len(faces))}, ("image", "y", "x"))
+
+
 def mouths(folder: Path, out: Path, kinds: Sequence[str]) -> None:
     """The table of both networks on drawn faces, and the ViT's picture."""
     drawn = drawn_faces(COUNT, seed=7)
@@ -106,6 +134,8 @@ def mouths(folder: Path, out: Path, kinds: Sequence[str]) -> None:
         table[kind] = {
             "network": classifier.name,
             "reliance": reliance(classifier),
+            "layer": classifier.cam_layer,
+            "places": found_mouth(places_removed(classifier, faces), drawn),
             "explainers": {name: found_mouth(array, drawn) for (_, name), array in maps.items()},
         }
         path.write_text(json.dumps(table, indent=1))

@@ -61,7 +61,7 @@ def explainer_gallery(
     explainers: Sequence[str] | None = None,
     outline: tuple[str, np.ndarray] | None = None,
     opacity: float = 0.8,
-    columns: int = 9,
+    columns: int = 12,
     tile: int = 104,
 ) -> Figure:
     """The crop of one face, then a tile for each explainer of one network, in families.
