@@ -217,7 +217,8 @@ class Tail:
             for part, given in self._kept.items():
                 stack.enter_context(_forward_replaced(part, [partial(take, value) for value in given]))
             stack.enter_context(_forward_replaced(self._target, [lambda: replaced]))
-            return self.classifier.outputs_of(self.module(laid_like(take(self.inputs), self.inputs)))
+            inputs = take(self.inputs)  # read by no one where what comes first is kept: not worth a copy
+            return self.classifier.outputs_of(self.module(inputs if self._kept else laid_like(inputs, self.inputs)))
 
 
 def _copied(value: Any) -> Any:

@@ -1,11 +1,13 @@
 """AblationCAM against a loop that runs the whole network with a channel cut out by a hook."""
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from workbench.explainers import EXPLAINERS, run
 from workbench.explainers.cam.ablation import without_channels
+from workbench.explainers.cam.graph import only_pooled
 
 
 def ablation_cam(view):
@@ -55,6 +57,38 @@ def test_a_network_that_works_in_place_behind_the_layer_spoils_nothing(toy, crop
         for channel in range(8):
             layer = view.activations.clone()
             if channel < 7:
+                layer[:, channel] = 0
+            assert torch.allclose(found[:, channel], module[1:](layer), atol=1e-6)
+
+
+class MeanAndMax(nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3)) + x.amax((2, 3))
+
+
+READERS = {
+    "pool": (lambda: [nn.AdaptiveAvgPool2d(1), nn.Conv2d(6, 6, 1), nn.Hardswish(), nn.Flatten()], True),
+    "columns": (lambda: [nn.AdaptiveAvgPool2d((1, 2)), nn.Tanh(), nn.Flatten(), nn.Linear(12, 6)], False),
+    "rectified": (lambda: [nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Tanh()], False),
+    "mean and maximum": (lambda: [MeanAndMax(), nn.Tanh()], False),
+}
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("name", READERS)
+def test_means_stand_for_a_layer_of_which_nothing_else_is_read(toy, crops, viewed, name, order):
+    make, pooled = READERS[name]
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        module = nn.Sequential(nn.Conv2d(3, 6, 3), *make(), nn.Linear(6, 3)).to(memory_format=order)
+    classifier = toy(module, "0", channels=3)
+    view = viewed(classifier, classifier.inputs(crops), torch.eye(3)[[0, 1, 2, 0]])
+    assert only_pooled(view) == pooled
+    found = without_channels(view)
+    with torch.no_grad():
+        for channel in range(7):
+            layer = view.activations.clone()
+            if channel < 6:
                 layer[:, channel] = 0
             assert torch.allclose(found[:, channel], module[1:](layer), atol=1e-6)
 

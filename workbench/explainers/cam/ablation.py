@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from workbench.explainers.cam.engine import view_method
 from workbench.explainers.cam.gradient_weighted import weighted
-from workbench.explainers.cam.graph import proven_linear
+from workbench.explainers.cam.graph import only_pooled, proven_linear
 
 if TYPE_CHECKING:
     import torch
@@ -51,16 +51,22 @@ def without_channels(view: View) -> torch.Tensor:
 
     known = _known.setdefault(view.shared, {})
     if view.layer not in known:
-        found = [_of_image(view, row) for row in range(len(view.activations))]
+        pooled = only_pooled(view)
+        found = [_of_image(view, row, pooled) for row in range(len(view.activations))]
         known[view.layer] = torch.stack(found)
     return known[view.layer]
 
 
-def _of_image(view: View, row: int) -> torch.Tensor:
-    """Outputs (C + 1, columns) of one image. Copies of the layer are made once, and each gets its channel back."""
+def _of_image(view: View, row: int, pooled: bool) -> torch.Tensor:
+    """Outputs (C + 1, columns) of one image. Copies of the layer are made once, and each gets its channel back.
+
+    Where the network reads only the mean of each channel, the means stand for the layer.
+    """
     import torch
 
     own = view.activations[row]
+    if pooled:
+        own = own.mean((1, 2), keepdim=True)
     channels = len(own)
     order = torch.arange(channels + 1, device=own.device)
     step = max(1, VALUES // own.numel())

@@ -57,3 +57,32 @@ def linear_by_graph(outputs: torch.Tensor, leaf: torch.Tensor) -> bool:
             return False
         left += before
     return True
+
+
+def only_pooled(view: View) -> bool:
+    """Whether the network reads nothing of the view's layer but the mean of each channel, by the recorded graph."""
+    found = recorded(view)
+    if found is None or view.layout.kind != "NCHW":
+        return False
+    outputs, leaf = found
+    nodes: set[Any] = set()
+    left: list[Any] = [outputs.grad_fn]
+    while left:
+        node = left.pop()
+        if node is not None and node not in nodes and node is not leaf.grad_fn:
+            nodes.add(node)
+            left += [one for one, _ in node.next_functions]
+    end = leaf.grad_fn or next((node for node in nodes if getattr(node, "variable", None) is leaf), None)
+    readers: list[Any] = [] if end is None else [end]
+    while readers:
+        readers = [node for node in nodes if any(one in readers for one, _ in node.next_functions)]
+        if any(type(node).__name__ != "CloneBackward0" for node in readers):
+            break
+    return bool(readers) and all(_means_places(node) for node in readers)
+
+
+def _means_places(node: Any) -> bool:
+    if type(node).__name__ != "MeanBackward1":
+        return False
+    axes = {axis - (1 << 64) if axis >= 1 << 63 else axis for axis in node._saved_dim}  # negative ones are wrapped
+    return {axis % 4 for axis in axes} == {2, 3}
