@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +16,8 @@ from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, IMAGE
 from workbench.vocabulary import expression as to_expression
 
 GROUPINGS: Final = ("predicted", "labelled", "correct")
+FLAGS: Final = ("folded", "turned")
+"""Coordinates (image,) of bool that `canonical.face_flags` makes: faces that the canonical face shows badly."""
 _BLOCK_BYTES: Final = 64 * 2**20
 
 Texts = npt.NDArray[np.object_]
@@ -170,8 +172,29 @@ def domain_of(maps: xr.DataArray, domain: npt.ArrayLike | None) -> npt.NDArray[n
     return d
 
 
+def flagged(maps: xr.DataArray, leave_out: Sequence[str] = ()) -> dict[str, npt.NDArray[np.bool_]]:
+    """Which faces carry a flag: name → (image,) bool, for the coordinates of `FLAGS` that the maps have.
+
+    Raises UnknownNameError for another flag in `leave_out`, and UsageError for one that the maps do not have.
+    """
+    for name in _texts(leave_out):
+        if name not in FLAGS:
+            raise UnknownNameError("flag", str(name), FLAGS)
+        if name not in maps.coords:
+            raise UsageError(
+                f"the maps do not say which faces are {name} (no coordinate {name!r}), so none can be left out; "
+                "add it with .assign_coords(face_flags(…).coordinates())"
+            )
+    return {name: np.asarray(maps.coords[name].values).astype(bool) for name in FLAGS if name in maps.coords}
+
+
 def global_heatmaps(
-    maps: xr.DataArray, by: str | None = None, normalise: str = "max", *, domain: npt.ArrayLike | None = None
+    maps: xr.DataArray,
+    by: str | None = None,
+    normalise: str = "max",
+    *,
+    domain: npt.ArrayLike | None = None,
+    leave_out: Sequence[str] = (),
 ) -> xr.DataArray:
     """One map an expression from one map a face: (model, explainer, expression, y, x) float32 in [0, 1].
 
@@ -182,7 +205,11 @@ def global_heatmaps(
     Constant, non-finite and failed maps are left out and counted: coordinates `n`, `left_out`, `coverage` (smallest
     share of the n images that a domain pixel with data rests on). Always the six basic expressions; NaN where n = 0.
 
-    Raises UsageError where the maps explain another class than they would be grouped by.
+    Faces that are `folded` or `turned` (coordinates of `workbench.canonical.face_flags`) are counted among those that
+    enter an expression, as `n_folded` and `n_turned`, and enter the mean; with `leave_out=("folded", "turned")` they
+    do not, and count as left out.
+
+    Raises UsageError where the maps explain another class than they would be grouped by, or lack a flag to leave out.
     Source: Gaya-Morey et al. 2024 (arXiv 2401.11835), whose released maps are `by="predicted"`, `normalise="none"`.
     """
     maps = check(maps)
@@ -195,10 +222,20 @@ def global_heatmaps(
     grid = (maps.sizes[Y], maps.sizes[X])
     heat = np.full((*shape, *grid), np.nan, dtype=np.float32)
     n, left_out = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    flags = flagged(maps, leave_out)
+    dropped = np.any([np.zeros(maps.sizes[IMAGE], bool), *(flags[name] for name in _texts(leave_out))], axis=0)
+    computed = np.ones((*shape[:2], maps.sizes[IMAGE]), dtype=bool)
+    if "status" in maps.coords:
+        computed = maps.coords["status"].transpose(MODEL, EXPLAINER, IMAGE).values != NO_DATA
+    carried = {name: np.zeros(shape, dtype=np.int64) for name in flags}
     coverage = np.full(shape, np.nan, dtype=np.float32)
     for m in range(shape[0]):
         for e, name in enumerate(BASIC_EXPRESSIONS):
             images = np.flatnonzero(entered[m] == name)
+            for flag, who in flags.items():
+                carried[flag][m, :, e] = who[images].sum()
+            left_out[m, :, e] = (dropped[images] & computed[m][:, images]).sum(axis=-1)
+            images = images[~dropped[images]]
             for x in range(shape[1] if len(images) else 0):
                 total, count = np.zeros(grid), np.zeros(grid, dtype=np.int64)
                 for _, values, status in blocks(maps, m, x, images, normalise):
@@ -226,6 +263,7 @@ def global_heatmaps(
             "n": (cell, n),
             "left_out": (cell, left_out),
             "coverage": (cell, coverage),
+            **{f"n_{flag}": (cell, count) for flag, count in carried.items()},
             "role": (EXPLAINER, np.array(roles(maps))),
         },
         attrs={
@@ -233,7 +271,8 @@ def global_heatmaps(
             "by": by,
             "normalise": normalise,
             "target": str(maps.attrs.get("target", "predicted")),
-            "policy": policy(by, normalise),
+            "policy": policy(by, normalise, _texts(leave_out)),
+            **({"leave_out": ", ".join(_texts(leave_out))} if _texts(leave_out) else {}),
             **{k: maps.attrs[k] for k in ("seed", "package_version", "options", "target_space") if k in maps.attrs},
         },
     )
@@ -244,7 +283,11 @@ def global_heatmaps(
     return out
 
 
-def policy(by: str, normalise: str) -> str:
+def _texts(names: Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def policy(by: str, normalise: str, leave_out: Sequence[str] = ()) -> str:
     """The aggregation in one sentence, as global maps carry it."""
     who = {
         "predicted": "the network predicts it",
@@ -259,5 +302,7 @@ def policy(by: str, normalise: str) -> str:
     }[normalise]
     return (
         f"An image enters an expression when {who}; the positive part of its map, {scale}, is averaged over images, "
-        "and the mean is stretched to [0, 1] inside the domain; constant and failed maps are left out and counted."
+        "and the mean is stretched to [0, 1] inside the domain; constant and failed maps "
+        + (f"and maps of {' and '.join(leave_out)} faces " if leave_out else "")
+        + "are left out and counted."
     )
