@@ -1,9 +1,29 @@
-"""Face images with landmarks, labels and groups."""
+"""Face images with landmarks, labels, groups and action units; readers of data sets as they lie on disk."""
 
+from workbench.faces.blendshapes import BLENDSHAPES, au_estimates, coded_aus
 from workbench.faces.demo import demo_faces
 from workbench.faces.faceset import FaceSet, Failure
 from workbench.faces.images import read_image
+from workbench.faces.layouts import LAYOUTS, Notes, layout
 from workbench.faces.load import load_faces
+from workbench.faces.pose import Pose, head_pose
+from workbench.faces.sources import Item
 from workbench.faces.store import save_faces
 
-__all__ = ["FaceSet", "Failure", "demo_faces", "load_faces", "read_image", "save_faces"]
+__all__ = [
+    "BLENDSHAPES",
+    "LAYOUTS",
+    "FaceSet",
+    "Failure",
+    "Item",
+    "Notes",
+    "Pose",
+    "au_estimates",
+    "coded_aus",
+    "demo_faces",
+    "head_pose",
+    "layout",
+    "load_faces",
+    "read_image",
+    "save_faces",
+]

@@ -22,12 +22,24 @@ def crop_face(rgb: np.ndarray, landmarks: np.ndarray, size: int = 256, margin: f
 
     rgb: (H, W, 3) uint8. landmarks: (P, 2) in pixels, 0 = left/top edge. What lies outside the picture is black.
     """
-    from PIL import Image
-
-    height, width = rgb.shape[:2]
     low, high = landmarks.min(axis=0), landmarks.max(axis=0)
     side = float(max((high - low).max() * margin, 1.0))
     left, top = (low + high) / 2 - side / 2
+    return _cut(rgb, landmarks, float(left), float(top), side, size)
+
+
+def crop_whole(rgb: np.ndarray, landmarks: np.ndarray, size: int = 256) -> Crop:
+    """The whole picture, which is a crop already, resized to `size`; one that is not square gets black bars."""
+    height, width = rgb.shape[:2]
+    side = float(max(height, width))
+    return _cut(rgb, landmarks, (width - side) / 2, (height - side) / 2, side, size)
+
+
+def _cut(rgb: np.ndarray, landmarks: np.ndarray, left: float, top: float, side: float, size: int) -> Crop:
+    """The square of `side` pixels at (left, top)."""
+    from PIL import Image
+
+    height, width = rgb.shape[:2]
     x0, y0 = math.floor(left), math.floor(top)
     x1, y1 = math.ceil(left + side), math.ceil(top + side)
     region = np.zeros((y1 - y0, x1 - x0, 3), dtype=np.uint8)

@@ -26,7 +26,7 @@ _SMALLEST_TILE = 256
 
 @dataclass(frozen=True)
 class Detection:
-    """One face: landmarks (P, 2) float64 x, y in pixels (0 = left/top edge); blendshapes name → 0…1 if asked for."""
+    """One face: landmarks (P, 2) float64 x, y in pixels (0 = left/top edge); blendshapes name → 0…1 where known."""
 
     landmarks: np.ndarray
     blendshapes: dict[str, float] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class MediapipeDetector:
 
     scheme = "mediapipe478"
 
-    def __init__(self, confidence: float = 0.5, blendshapes: bool = False, progress: bool = True) -> None:
+    def __init__(self, confidence: float = 0.5, blendshapes: bool = True, progress: bool = True) -> None:
         if not 0 < confidence <= 1:
             raise UsageError(f"the detector's confidence must lie in (0, 1], got {confidence}")
         self._confidence, self._blendshapes, self._progress = confidence, blendshapes, progress

@@ -13,15 +13,13 @@ import pandas as pd
 
 from workbench import vocabulary
 from workbench.errors import UnknownNameError, UsageError
+from workbench.faces.blendshapes import BLENDSHAPES
+from workbench.faces.columns import MEASURED as MEASURED
+from workbench.faces.columns import REQUIRED as REQUIRED
+from workbench.faces.columns import is_group
 
 SCHEMES: dict[str, int] = {"mediapipe478": 478, "ibug68": 68}
 """Landmark schemes and their number of points."""
-
-REQUIRED = ("name", "label", "subject", "source", "sha256")
-"""Columns that every table has."""
-
-MEASURED = ("padding",)
-"""Columns that describe a crop and are no groups: `padding` is the crop's share outside the picture, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +40,15 @@ class FaceSet:
         values outside [0, 1] are allowed). P = 478 for `scheme="mediapipe478"`, 68 for `"ibug68"`.
     table: one row per face, indexed 0…N-1, with at least the columns `name` (unique, used as the `image`
         coordinate), `label` (vocabulary expression or "" where unknown), `subject` ("" where unknown),
-        `source` (where the picture came from), `sha256` (of the crop's bytes); further columns are groups,
-        except `padding` (share of the crop that lies outside the picture).
+        `source` (where the picture came from), `sha256` (of the crop's bytes). Further columns are groups, except
+        `padding` (share of the crop that lies outside the picture), `yaw`, `pitch` and `roll` (of the head, degrees;
+        signs in `workbench.faces.pose.Pose`) and annotations: `au_12` (0 absent, above 0 present), `au_12_intensity`
+        (0 to 5), `valence`, `arousal`; NaN where not coded.
     failures: inputs without a usable face.
     notes: sentences that a report repeats ("two faces in x.jpg: the largest was taken").
     attrs: how the set was made, and credits, licences and caveats of its sources.
+    blendshapes: (N, 52) float32, MediaPipe's scores 0…1 in the order of `BLENDSHAPES`, NaN for a face without; None
+        where no face has any. `au_estimates` makes action units of them.
     """
 
     images: np.ndarray
@@ -56,6 +58,7 @@ class FaceSet:
     failures: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
     attrs: dict[str, str] = field(default_factory=dict)
+    blendshapes: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         images = np.asarray(self.images)
@@ -76,6 +79,13 @@ class FaceSet:
         if not np.isfinite(landmarks).all():
             bad = int(np.flatnonzero(~np.isfinite(landmarks).all(axis=(1, 2)))[0])
             raise UsageError(f"the landmarks of face {bad} are not finite; leave that face out")
+        blendshapes = self.blendshapes
+        if blendshapes is not None:
+            blendshapes = np.asarray(blendshapes, dtype=np.float32)
+            if blendshapes.shape != (len(images), len(BLENDSHAPES)):
+                raise UsageError(
+                    f"blendshapes must be {(len(images), len(BLENDSHAPES))}, one row per face, got {blendshapes.shape}"
+                )
         table = self.table.reset_index(drop=True)
         if missing := [column for column in REQUIRED if column not in table.columns]:
             raise UsageError(f"the table of faces lacks the column {missing[0]}; it needs {', '.join(REQUIRED)}")
@@ -96,6 +106,7 @@ class FaceSet:
             ("table", table),
             ("failures", tuple(self.failures)),
             ("notes", tuple(self.notes)),
+            ("blendshapes", blendshapes),
         ):
             object.__setattr__(self, name, value)
 
@@ -114,7 +125,13 @@ class FaceSet:
         Raises IndexError for a position and UnknownNameError for a name that the set does not have.
         """
         rows = self._positions(index)
-        return replace(self, images=self.images[rows], landmarks=self.landmarks[rows], table=self.table.iloc[rows])
+        return replace(
+            self,
+            images=self.images[rows],
+            landmarks=self.landmarks[rows],
+            table=self.table.iloc[rows],
+            blendshapes=None if self.blendshapes is None else self.blendshapes[rows],
+        )
 
     def _positions(self, index: Any) -> np.ndarray:
         if isinstance(index, str | int | np.integer):
@@ -160,8 +177,8 @@ class FaceSet:
 
     @property
     def groups(self) -> list[str]:
-        """Columns of the table that group faces: all beyond the required and the measured ones."""
-        return [str(c) for c in self.table.columns if c not in (*REQUIRED, *MEASURED)]
+        """Columns of the table that group faces: all beyond the required, the measured and the annotated ones."""
+        return [str(c) for c in self.table.columns if is_group(c)]
 
     def _counts(self) -> str:
         counts = self.table["label"].value_counts()

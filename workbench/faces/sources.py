@@ -14,7 +14,7 @@ import pandas as pd
 
 from workbench import vocabulary
 from workbench.errors import UnknownNameError, UnreadableFileError, UsageError, WorkbenchError
-from workbench.faces.faceset import MEASURED, REQUIRED
+from workbench.faces.columns import MEASURED, REQUIRED, with_numbers
 from workbench.faces.images import SUFFIXES, read_image
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -22,7 +22,12 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 
 @dataclass(frozen=True)
 class Item:
-    """One picture to look at: `read()` gives RGB and notes; label "" or a vocabulary expression; groups by column."""
+    """One picture to look at: `read()` gives RGB and notes; label "" or a vocabulary expression.
+
+    groups: further columns of the table by name: groups ("age"), and annotations (`au_12`, `valence`), which belong to
+    the largest face. landmarks: points that came with the data set, called when needed: (P, 2) in pixels of the
+    picture, P = 68 or 478.
+    """
 
     name: str
     read: Callable[[], tuple[np.ndarray, list[str]]]
@@ -30,6 +35,7 @@ class Item:
     subject: str = ""
     source: str = ""
     groups: Mapping[str, Any] = field(default_factory=dict)
+    landmarks: Callable[[], np.ndarray] | None = None
 
     @staticmethod
     def of_file(
@@ -40,12 +46,21 @@ class Item:
         subject: str = "",
         source: str = "",
         groups: Mapping[str, Any] | None = None,
+        landmarks: Callable[[], np.ndarray] | None = None,
     ) -> Item:
         """A picture file; its `source` is its path unless another is given."""
-        return Item(name, lambda: read_image(path), label, subject, source or str(path), groups or {})
+        return Item(name, lambda: read_image(path), label, subject, source or str(path), groups or {}, landmarks)
 
     @staticmethod
-    def of_array(name: str, rgb: np.ndarray, *, label: str = "", subject: str = "", source: str = "array") -> Item:
+    def of_array(
+        name: str,
+        rgb: np.ndarray,
+        *,
+        label: str = "",
+        subject: str = "",
+        source: str = "array",
+        groups: Mapping[str, Any] | None = None,
+    ) -> Item:
         """A picture in memory: (H, W, 3) RGB or (H, W) grey, uint8. Raises UsageError for another array."""
         if (
             not isinstance(rgb, np.ndarray)
@@ -56,7 +71,7 @@ class Item:
             found = f"{rgb.shape} {rgb.dtype}" if isinstance(rgb, np.ndarray) else type(rgb).__name__
             raise UsageError(f"the picture {name!r} must be an (H, W, 3) RGB or (H, W) grey uint8 array, got {found}")
         colour = rgb if rgb.ndim == 3 else np.repeat(rgb[:, :, None], 3, axis=2)
-        return Item(name, lambda: (colour, []), label, subject, source)
+        return Item(name, lambda: (colour, []), label, subject, source, groups or {})
 
 
 def items_of(source: Any) -> tuple[list[Item], list[str]]:
@@ -97,7 +112,7 @@ def _of_list(entries: Sequence[Any]) -> list[Item]:
             raise UsageError(
                 f"entry {position} of the list is a {type(entry).__name__}; give paths or (name, array) pairs"
             )
-    return _with_unique_names(items)
+    return with_unique_names(items)
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
@@ -114,7 +129,8 @@ def _short_names(paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def _with_unique_names(items: Sequence[Item]) -> list[Item]:
+def with_unique_names(items: Sequence[Item]) -> list[Item]:
+    """The items, a name that occurred before with a number: `a.png`, `a.png (2)`."""
     from dataclasses import replace
 
     taken: set[str] = set()
@@ -190,6 +206,7 @@ def _of_table(table: pd.DataFrame, base: Path, origin: str) -> list[Item]:
         raise UsageError(f"{origin}: no rows; list one picture a row")
     if taken := [c for c in ("source", "sha256", *MEASURED) if c in table.columns]:
         raise UsageError(f"{origin}: the column {taken[0]!r} is filled in by the workbench; rename it")
+    table = with_numbers(table, origin)
     groups = [c for c in table.columns if c not in ("path", *REQUIRED)]
     paths, labels = [], []
     for row, (path, label) in enumerate(zip(table["path"], _column(table, "label"), strict=True), start=1):
@@ -204,7 +221,7 @@ def _of_table(table: pd.DataFrame, base: Path, origin: str) -> list[Item]:
     if repeated := [name for name, n in Counter(filter(None, names)).items() if n > 1]:
         raise UsageError(f"{origin}: the name {repeated[0]!r} stands in more than one row; names must be unique")
     short = _short_names(paths)
-    return _with_unique_names(
+    return with_unique_names(
         [
             Item.of_file(
                 names[i] or short[i],

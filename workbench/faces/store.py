@@ -14,6 +14,7 @@ import pandas as pd
 
 from workbench import vocabulary
 from workbench.errors import UnreadableFileError, UsageError, WorkbenchError
+from workbench.faces.columns import with_numbers
 from workbench.faces.faceset import SCHEMES, FaceSet, Failure, crop_sha256
 from workbench.faces.images import read_image
 
@@ -73,7 +74,10 @@ def _write(faces: FaceSet, folder: Path) -> None:
         crops.append(f"{_CROPS}/{i:05d}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[-60:]}.png")
         Image.fromarray(image).save(folder / crops[-1])
     faces.table.assign(crop=crops).to_csv(folder / _TABLE, index=False)
-    np.savez_compressed(folder / _LANDMARKS, landmarks=faces.landmarks, names=np.array(faces.names, dtype=str))
+    arrays = {"landmarks": faces.landmarks, "names": np.array(faces.names, dtype=str)}
+    if faces.blendshapes is not None:
+        arrays["blendshapes"] = faces.blendshapes
+    np.savez_compressed(folder / _LANDMARKS, **arrays)  # type: ignore[arg-type]
     pd.DataFrame([asdict(f) for f in faces.failures], columns=["name", "stage", "reason"]).to_csv(
         folder / _FAILURES, index=False
     )
@@ -102,10 +106,13 @@ def load_saved(folder: Path) -> FaceSet:
         failed = pd.read_csv(folder / _FAILURES, dtype=str, keep_default_na=False)
         with np.load(folder / _LANDMARKS, allow_pickle=False) as stored:
             points = dict(zip(stored["names"].tolist(), stored["landmarks"], strict=True))
+            shapes = stored["blendshapes"] if "blendshapes" in stored else np.zeros((len(points), 0), dtype=np.float32)
+            scores = dict(zip(points, shapes, strict=True))
         names, crops, sums = table["name"].tolist(), table["crop"].tolist(), table["sha256"].tolist()
         if lost := [name for name in names if name not in points]:
             raise UnreadableFileError(f"{folder}: no landmarks for {lost[0]!r}; names in {_TABLE} must stay as saved")
         landmarks = np.array([points[name] for name in names], dtype=np.float32)
+        blendshapes = np.array([scores[name] for name in names], dtype=np.float32)
         scheme, notes, attrs = about["scheme"], about["notes"], about["attrs"]
     except (OSError, KeyError, ValueError) as error:
         if isinstance(error, WorkbenchError):
@@ -126,11 +133,12 @@ def load_saved(folder: Path) -> FaceSet:
     return FaceSet(
         images=np.stack(images) if images else np.zeros((0, size, size, 3), dtype=np.uint8),
         landmarks=landmarks.reshape(len(images), SCHEMES.get(scheme, -1), 2),
-        table=table.drop(columns="crop"),
+        table=with_numbers(table.drop(columns="crop"), str(folder / _TABLE)),
         scheme=scheme,
         failures=tuple(Failure(*row) for row in failed[["name", "stage", "reason"]].itertuples(index=False)),
         notes=tuple(notes),
         attrs=attrs,
+        blendshapes=blendshapes if blendshapes.ndim == 2 and blendshapes.shape[1] else None,
     )
 
 
