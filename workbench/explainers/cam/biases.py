@@ -17,58 +17,25 @@ if TYPE_CHECKING:
 PICTURES = 4  # in one pass: the whole graph of the network is kept
 COMPLETE = 1e-3  # of the sum of absolute contributions: by how much the map's sum may miss the score
 
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # f(tx) = t f(x) for t > 0, so that f(x) = J x and there is no bias
-HOMOGENEOUS = {
-    *("relu", "relu_", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "mean", "sum"),
-    *("flatten", "view", "reshape", "permute", "transpose", "contiguous", "clone", "squeeze", "unsqueeze", "expand"),
-    *("__getitem__", "chunk", "split", "unbind", "dropout", "dropout2d", "to", "float", "view_as", "movedim", "amax"),
-}
-SUMS = {
-    "add",
-    "add_",
-    "__add__",
-    "__iadd__",
-    "__radd__",
-    "sub",
-    "sub_",
-    "__sub__",
-    "__isub__",
-    "cat",
-    "stack",
-    "concat",
-}
-SCALINGS = {"mul", "mul_", "__mul__", "__imul__", "__rmul__"}  # homogeneous by something that does not move
-ELEMENTWISE = {
-    *(
-        "silu",
-        "silu_",
-        "gelu",
-        "sigmoid",
-        "sigmoid_",
-        "tanh",
-        "tanh_",
-        "hardswish",
-        "hardsigmoid",
-        "elu",
-        "elu_",
-        "selu",
-    ),
-    *(
-        "selu",
-        "celu",
-        "mish",
-        "softplus",
-        "softsign",
-        "logsigmoid",
-        "relu6",
-        "hardtanh",
-        "hardtanh_",
-        "leaky_relu",
-        "exp",
-    ),
-}
-ATTENTION = {"scaled_dot_product_attention", "multi_head_attention_forward"}
-PRODUCTS = {"matmul", "__matmul__", "bmm", "einsum", "baddbmm"}
+HOMOGENEOUS = _names(
+    "relu relu_ max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d mean sum amax flatten view view_as "
+    "reshape permute transpose movedim contiguous clone squeeze unsqueeze expand __getitem__ chunk split unbind "
+    "dropout dropout2d to float"
+)
+SUMS = _names("add add_ __add__ __iadd__ __radd__ sub sub_ __sub__ __isub__ cat stack concat")
+SCALINGS = _names("mul mul_ __mul__ __imul__ __rmul__")  # homogeneous by something that does not move
+ELEMENTWISE = _names(
+    "silu silu_ gelu sigmoid sigmoid_ tanh tanh_ hardswish hardsigmoid elu elu_ selu celu mish softplus softsign "
+    "logsigmoid relu6 hardtanh hardtanh_ leaky_relu exp"
+)
+ATTENTION = _names("scaled_dot_product_attention multi_head_attention_forward")
+PRODUCTS = _names("matmul __matmul__ bmm einsum baddbmm")
 
 
 def full_gradient_map(view: View) -> torch.Tensor:
