@@ -108,7 +108,7 @@ def places_that_move(classifier: Classifier, layer: str, row: int, column: int, 
 
 @pytest.mark.parametrize(
     ("before", "after", "read", "chosen"),
-    [(0, 0, mean, "blocks.1"), (1, 0, first, "blocks.0"), (5, 0, first, "blocks.0"), (0, 2, last, "blocks.0"),
+    [(0, 0, mean, "blocks.1"), (1, 0, first, "blocks.1.norm"), (5, 0, first, "blocks.1.norm"), (0, 2, last, "blocks.1.norm"),
      (2, 3, mean, "blocks.1")],
 )  # fmt: skip
 def test_class_tokens_registers_and_appended_tokens(before: int, after: int, read: Callable, chosen: str) -> None:  # type: ignore[type-arg]
@@ -150,7 +150,7 @@ def test_a_stated_grid_is_believed() -> None:
     module = Tokens(first, before=1, order=lambda x: x.flatten(2).transpose(1, 2)[:, shuffled])
     classifier = load(module, tokens=(1, 6, 5))
     assert classifier.layout("blocks.0").shape == (12, 6, 5)
-    assert classifier.cam_layer == "blocks.0"
+    assert classifier.cam_layer == "blocks.1.norm"
     assert classifier.with_layer("blocks.1").layout("blocks.1").prefix == 1
     for wrong in ((1, 6), "1,6,5", (1, 6, 0), (-1, 6, 5), (1.0, 6, 5)):
         with pytest.raises(UsageError, match=r"tokens must be \(prefix, height, width\)"):
@@ -262,5 +262,5 @@ def test_the_choice_is_told() -> None:
     )
     assert load(Again(), (32, 32), layer="one").provenance["cam_layer"] == "stated"
     told = load(Tokens(first, before=1)).provenance["cam_layer"]
-    assert told.startswith("chosen: the last token block whose gradient at the places of the picture is not zero (a la")
+    assert told.startswith("chosen: what the last block reads of 'blocks.0', normalised; behind it no gradient reaches")
     assert load(Tokens(mean)).describe()["cam_layout"] == "tokens"

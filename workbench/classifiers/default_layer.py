@@ -24,6 +24,9 @@ def default_layer(
     The last layer with features whose gradient at the places is not zero for any head, one forward and one backward
     on noise a head. Of layers on the same grid (of all token layers) the last through which everything passes that
     the scores know of the picture is preferred, so that a branch or a part of a block is not taken for the whole.
+    Where only other tokens are read at the end (a class token), the last block sees the places through its first norm
+    alone: the output of that norm is taken, on which gradient times activation has a meaning; before it the two cancel
+    at every place, because the norm does not see a place's scale.
     Left out are pooling and the like, layers that run twice, and a grid whose mean is the class score itself: on it
     every CAM method gives one and the same map.
     """
@@ -49,12 +52,20 @@ def default_layer(
     if (fits.kind == "tokens") != (kind == "tokens") or (kind != "tokens" and fits.grid != grid):
         chosen = last
     if kind == "tokens":
-        rule = "chosen: the last token block whose gradient at the places of the picture is not zero" + (
-            " (a later one has none: the scores are read off other tokens)"
-            if set(able[able.index(chosen) :]) - lively
-            else ""
+        if not set(able[able.index(chosen) :]) - lively:
+            return _name(chosen, parts, found), (
+                "chosen: the last token block whose gradient at the places of the picture is not zero"
+            )
+        behind = found.features[found.features.index(chosen) + 1 :][:1]
+        if behind and _is_norm(parts[behind[0]]) and behind[0] in lively:
+            return _name(behind[0], parts, found), (
+                f"chosen: what the last block reads of {_name(chosen, parts, found)!r}, normalised; behind it no "
+                "gradient reaches the places of the picture (the scores are read off other tokens)"
+            )
+        return _name(chosen, parts, found), (
+            "chosen: the last token block whose gradient at the places of the picture is not zero (a later one has "
+            "none: the scores are read off other tokens)"
         )
-        return _name(chosen, parts, found), rule
     return _name(chosen, parts, found), "chosen: the last layer with features on a grid before pooling"
 
 

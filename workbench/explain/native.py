@@ -156,6 +156,7 @@ class _Work:
             found["landmarks"] = hashlib.sha256(np.ascontiguousarray(self.faces.landmarks).tobytes()).hexdigest()
         if requests[name].get("fill") == "average_face":  # made of all faces
             found["faces"] = digests
+            found["landmarks"] = hashlib.sha256(np.ascontiguousarray(self.faces.landmarks).tobytes()).hexdigest()
         return found
 
     def _spread(self, maps: NativeMaps, usable: np.ndarray, target: str) -> NativeMaps:

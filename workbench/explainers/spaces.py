@@ -28,5 +28,9 @@ def in_space(outputs: torch.Tensor, classifier: Classifier, space: str) -> torch
 
 
 def scores(outputs: torch.Tensor, weights: torch.Tensor, classifier: Classifier, space: str) -> torch.Tensor:
-    """Σ_c w_c · output_c for outputs (M, columns) and weights (M, columns) or (columns,) → (M,); differentiable."""
-    return (in_space(outputs, classifier, space) * weights.to(outputs)).sum(1)
+    """Σ_c w_c · output_c for outputs (M, columns) and weights (M, columns) or (columns,) → (M,); differentiable.
+
+    An output that is not finite spoils only the scores that it belongs to.
+    """
+    weights = weights.to(outputs)
+    return (in_space(outputs, classifier, space) * weights).where(weights != 0, 0.0).sum(1)

@@ -210,3 +210,11 @@ def test_defaults_are_options(networks):
             "trial", superpixels, ridge, summary="x", reference="x", cost="x", defaults={"colour": "red"}
         )
     assert "trial" not in EXPLAINERS.names()
+
+
+def test_an_output_that_is_not_finite_spoils_only_its_own_target(toy, crops):
+    module = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    module[0].weight.data[1] = float("nan")
+    options = {"lime": {"samples": 20, "space": "logit"}}
+    found = run(toy(module, "0"), crops, "lime", [0, 1, 0, 1], progress=False, options=options)["lime"]
+    assert found.status == ["ok", "non-finite"] * 2

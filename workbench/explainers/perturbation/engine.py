@@ -43,7 +43,7 @@ def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
             outputs = answers(job, module, plan, inputs, fill(options["fill"], job, index, inputs))
             for place, (explainer, stated) in enumerate(group):
                 method = {name: value for name, value in explainer.own(stated).items() if name != "space"}
-                scores = in_space(outputs, job.classifier, stated["space"]).numpy() @ job.weights[index].T
+                scores = weighted(in_space(outputs, job.classifier, stated["space"]).numpy(), job.weights[index])
                 found = explainer.method(plan, scores, **method)
                 values, values_of_parts = found if isinstance(found, tuple) else (found, None)
                 maps[place].append(values)
@@ -55,6 +55,13 @@ def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
         _native(job, stated, np.stack(maps[place]), np.stack(silent[place]), parts[place], names)
         for place, (_, stated) in enumerate(group)
     ]
+
+
+def weighted(outputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Scores (count, T) of outputs (count, columns) under weights (T, columns); an output that is not finite spoils
+    only the targets that it belongs to."""
+    scores = [outputs[:, own != 0] @ own[own != 0] for own in weights]
+    return np.stack(scores, axis=1)
 
 
 def _native(
@@ -111,7 +118,7 @@ def answers(job: Job, module: torch.nn.Module, plan: Plan, inputs: torch.Tensor,
     hidden = laid_like(filled.expand_as(inputs), inputs)
 
     def work(part: slice) -> torch.Tensor:
-        masks = plan.masks(part.start, part.stop).to(inputs.device)[:, None]
+        masks = plan.masks(part.start, part.stop).to(inputs)[:, None]
         return (
             job.classifier.outputs_of(module(laid_like(torch.lerp(hidden, inputs, masks).to(kind), inputs)))
             .double()
