@@ -212,7 +212,11 @@ def _occurrence(file: Path, recording: dict[int, dict[str, float]]) -> None:
     lines = text_lines(file)
     number, header = next(lines, (1, ""))
     units = [re.sub(r"^AU_?0*", "", cell.strip(), flags=re.I) for cell in header.split(",")[1:]]
-    if not units or not all(unit.isdigit() for unit in units) or [*map(int, units)] != sorted({*map(int, units)}):
+    if (
+        not units
+        or not all(unit.isdigit() and int(unit) for unit in units)
+        or [*map(int, units)] != sorted({*map(int, units)})
+    ):
         raise UsageError(
             f"{file}, line {number}: {header[:40]!r} does not name the action units; line 1 must (…,1,2,4,…)"
         )
