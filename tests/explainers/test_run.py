@@ -154,3 +154,19 @@ def test_native_maps_hold_one_status_a_map():
         NativeMaps(np.zeros((2, 3, 3), np.float32), ["ok"])
     missing = NativeMaps.missing(2, "why")
     assert (len(missing), missing.status, missing.reason) == (2, ["not computed"] * 2, "why")
+
+
+def test_what_is_refused_costs_the_others_no_forward(networks, crops):
+    """cam and the attention methods have no meaning here; the rest of the family still shares one forward."""
+    module = networks["branched"].module
+    run(networks["branched"], crops, "grad_cam", [0] * 4, progress=False)
+    passes = []
+    handle = module.register_forward_hook(lambda *_: passes.append(1))
+    names = ["grad_cam", "cam", "hires_cam", "layer_cam", "eigen_cam"]
+    try:
+        found = run(networks["branched"], crops, names, [0] * 4, on_error="record", progress=False)
+    finally:
+        handle.remove()
+    assert found["cam"].reason.startswith("cam needs a score that is linear in the pooled layer")
+    assert found["layer_cam"].status == ["ok"] * 4
+    assert len(passes) <= 3  # the shared one, and what cam tried out before it refused

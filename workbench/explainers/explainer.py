@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from workbench.errors import UsageError
+from workbench.errors import LayerError, UsageError
 from workbench.registry import Registry
 
 if TYPE_CHECKING:
@@ -114,8 +114,9 @@ class Job:
 
     weights: (N, T, columns) float32: a score is the sum of the network's outputs under these weights, one-hot for a
     class, +1 and −1 for a contrast. target_names: T texts. precision: "float32", or "bfloat16" where many forwards
-    are made. regions(mask set, face) → names and (P, S, S) float32 in [0, 1] on the crop; pictures(name, face) →
-    (S, S, 3) uint8. disturb(inputs, first face) → inputs changes what the network sees (smoothing).
+    are made. strict: whether an explainer that fails is an error, or may come back as one. regions(mask set, face) →
+    names and (P, S, S) float32 in [0, 1] on the crop; pictures(name, face) → (S, S, 3) uint8. disturb(inputs, first
+    face) → inputs changes what the network sees (smoothing).
     `advance(n)` is called as faces are done, for the progress bar.
     """
 
@@ -126,6 +127,7 @@ class Job:
     seed: int = 0
     advance: Callable[[int], object] = lambda _: None
     precision: str = "float32"
+    strict: bool = True
     regions: Callable[[str, int], tuple[list[str], np.ndarray]] = _no_regions
     pictures: Callable[[str, int], np.ndarray] = _no_pictures
     disturb: Callable[[torch.Tensor, int], torch.Tensor] | None = None
@@ -148,6 +150,7 @@ class Job:
 
 
 Request = tuple[Explainer, dict[str, Any]]
+Found = list[NativeMaps] | Exception  # one map set a target, or why there is none (of a job that is not strict)
 
 EXPLAINERS: Registry[Explainer] = Registry(
     "explainer",
@@ -160,6 +163,11 @@ EXPLAINERS: Registry[Explainer] = Registry(
         "workbench.explainers.controls",
     ),
 )
+
+
+def recordable(error: Exception) -> bool:
+    """Whether an error may be written down beside the other maps: not a wrong option, which is the caller's."""
+    return isinstance(error, LayerError) or not isinstance(error, UsageError)
 
 
 def options_of(function: Callable[..., Any]) -> dict[str, Any]:
@@ -189,13 +197,11 @@ def statuses(values: np.ndarray, silent: np.ndarray | None = None, word: str = "
     `silent` (N,) marks maps behind which there is no signal at all (no gradient, a score that no perturbation moves);
     they get `word` if they are flat too, or if `word` is "constant".
     """
-    result = []
-    for index, value in enumerate(values):
-        mute = silent is not None and bool(silent[index])
-        if not np.isfinite(value).all():
-            result.append("non-finite")
-        elif np.ptp(value) <= FLAT * np.abs(value).max():
-            result.append(word if mute else "constant")
-        else:
-            result.append("constant" if mute and word == "constant" else "ok")
-    return result
+    flat = values.reshape(len(values), -1)
+    finite = np.isfinite(flat).all(1)
+    with np.errstate(invalid="ignore"):
+        even = np.ptp(flat, axis=1) <= FLAT * np.abs(flat).max(1)
+    mute = np.zeros(len(values), bool) if silent is None else np.asarray(silent, bool)
+    constant = even | (mute & (word == "constant"))
+    found = np.where(constant, np.where(mute & even, word, "constant"), "ok")
+    return np.where(finite, found, "non-finite").tolist()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from tqdm import tqdm
 
-from workbench.errors import LayerError, UnknownNameError, UsageError
-from workbench.explainers.explainer import EXPLAINERS, Job, NativeMaps, Request
+from workbench.errors import UnknownNameError, UsageError
+from workbench.explainers.explainer import EXPLAINERS, Found, Job, NativeMaps, Request, recordable
 
 if TYPE_CHECKING:
     from workbench.classifiers.classifier import Classifier
@@ -153,7 +153,15 @@ def run_all(
     )
     with bar:
         job = Job(
-            classifier, images, weights, tuple(target_names), seed, advance=bar.update, precision=precision, **faces
+            classifier,
+            images,
+            weights,
+            tuple(target_names),
+            seed,
+            advance=bar.update,
+            precision=precision,
+            strict=on_error == "raise",
+            **faces,
         )
         for group in groups.values():
             bar.set_postfix_str(", ".join(explainer.name for _, (explainer, _) in group), refresh=False)
@@ -174,17 +182,22 @@ def run_all(
 def _group(job: Job, group: list[Request], on_error: str) -> list[list[NativeMaps]]:
     engine = importlib.import_module(group[0][0].engine)
     try:
-        found: list[list[NativeMaps]] = engine.compute(job, group)
-        return found
+        found: list[Found] = engine.compute(job, group)
     except Exception as error:
-        if on_error == "raise" or (isinstance(error, UsageError) and not isinstance(error, LayerError)):
+        if on_error == "raise" or not recordable(error):
             raise
         if len(group) > 1:  # one bad method must not take the others with it
             return [maps for request in group for maps in _group(job, [request], on_error)]
-        _, options = group[0]
-        line = " ".join(str(error).split()) or type(error).__name__
-        missing = NativeMaps.missing(len(job.images), line[:300], options, str(options.get("layer", "")))
-        return [[missing] * job.targets]
+        found = [error]
+    return [
+        [_missing(job, one, options)] * job.targets if isinstance(one, Exception) else one
+        for one, (_, options) in zip(found, group, strict=True)
+    ]
+
+
+def _missing(job: Job, error: Exception, options: Mapping[str, Any]) -> NativeMaps:
+    line = " ".join(str(error).split()) or type(error).__name__
+    return NativeMaps.missing(len(job.images), line[:300], options, str(options.get("layer", "")))
 
 
 def _check(

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from workbench.explainers._capture import Forward, borrowed
-from workbench.explainers.cam.view import Shared, View
+from workbench.explainers.cam.view import Shared
+from workbench.explainers.explainer import Job
 from workbench.explainers.spaces import scores
 
 
@@ -86,8 +87,9 @@ def viewed():
         def make(classifier, inputs, weights, layer=""):
             module = stack.enter_context(borrowed(classifier.module))
             layer = layer or classifier.cam_layer
-            shared = Shared(Forward(classifier, module, [layer], inputs))
-            return View(shared, layer, weights, "logit", lambda row, _: np.random.default_rng(row))
+            images = np.zeros((len(inputs), 2, 2, 3), np.uint8)
+            job = Job(classifier, images, np.asarray(weights, np.float32)[:, None])
+            return Shared(Forward(classifier, module, [layer], inputs), job).views(layer, "logit")[0]
 
         yield make
 

@@ -20,11 +20,11 @@ def same_map(classifier: Classifier, layer: str = "") -> bool:
     False for a network without such a layer.
     """
     import numpy as np
-    import torch
 
     from workbench.explainers._capture import Forward, borrowed
     from workbench.explainers.cam.linear import linear_behind
-    from workbench.explainers.cam.view import Shared, View
+    from workbench.explainers.cam.view import Shared
+    from workbench.explainers.explainer import Job
 
     layer = layer or classifier.cam_layer
     if not layer:
@@ -33,11 +33,9 @@ def same_map(classifier: Classifier, layer: str = "") -> bool:
     noise = np.random.default_rng(0).integers(0, 256, (1, *size, 3), dtype=np.uint8)
     with borrowed(classifier.module) as module:
         try:
-            shared = Shared(Forward(classifier, module, [layer], classifier.inputs(noise)))
+            forward = Forward(classifier, module, [layer], classifier.inputs(noise))
         except LayerError:
             return False
-        for weights in torch.eye(classifier.outputs, device=classifier.device):
-            view = View(shared, layer, weights[None], "logit", lambda row, _: np.random.default_rng(row))
-            if not bool(linear_behind(view).all()):
-                return False
-    return True
+        every = np.eye(classifier.outputs, dtype=np.float32)[None]  # one target for each output
+        views = Shared(forward, Job(classifier, noise, every)).views(layer, "logit")
+        return all(bool(linear_behind(view).all()) for view in views)

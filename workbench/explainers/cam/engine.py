@@ -12,13 +12,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.errors import LayerError
-from workbench.explainers.explainer import Explainer, Function, Job, NativeMaps, Request, add, options_of, statuses
-from workbench.explainers.passes import streamed
+from workbench.explainers.explainer import (
+    Explainer,
+    Found,
+    Function,
+    Job,
+    NativeMaps,
+    Request,
+    add,
+    options_of,
+    recordable,
+    statuses,
+)
+from workbench.explainers.passes import out_of_memory, streamed
 from workbench.explainers.spaces import check_space
 
 if TYPE_CHECKING:
-    import torch
-
     from workbench.explainers.cam.view import View
 
 BATCH = 16
@@ -81,9 +90,11 @@ def _register(name: str, reference: str, summary: str, **fields: Any) -> Callabl
     return decorate
 
 
-def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
-    """One forward of each batch for all methods, layers and targets, and one backward a target."""
-    import torch
+def compute(job: Job, group: list[Request]) -> list[Found]:
+    """One forward of each batch for all methods, layers and targets, and one backward a target.
+
+    In a job that is not strict, a method that fails is left out from then on and gives its error.
+    """
 
     from workbench.explainers._capture import Forward, borrowed
     from workbench.explainers.cam.view import Shared
@@ -94,36 +105,44 @@ def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
         _check_layer(job, layer)
     also = [name.strip() for _, options in group for name in str(options.get("fuse", "")).split(",") if name.strip()]
     read = list(dict.fromkeys([*layers, *also]))
-    found: list[list[list[np.ndarray]]] = [[[] for _ in range(job.targets)] for _ in group]
-    silent: list[list[list[np.ndarray]]] = [[[] for _ in range(job.targets)] for _ in group]
+    found: list[list[np.ndarray]] = [[] for _ in group]  # of each request, (T, n, h, w) a batch
+    silent: list[list[np.ndarray]] = [[] for _ in group]
+    failed: dict[int, Exception] = {}
 
     with borrowed(job.classifier.module) as module:
 
         def work(part: slice) -> int:
-            forward = Forward(job.classifier, module, read, job.inputs(part))
-            shared = Shared(forward)
-            weights = torch.as_tensor(job.weights[part], dtype=forward.outputs.dtype, device=forward.outputs.device)
-            done = [
-                _maps(job, shared, weights, part.start, layer, explainer, options)
-                for layer, (explainer, options) in zip(layers, group, strict=True)
-            ]
-            for index, per_target in enumerate(done):
-                for target, (values, mute) in enumerate(per_target):
-                    found[index][target].append(values)
-                    silent[index][target].append(mute)
+            shared = Shared(Forward(job.classifier, module, read, job.inputs(part)), job, part.start)
+            done = {}
+            for index, (layer, (explainer, options)) in enumerate(zip(layers, group, strict=True)):
+                if index in failed:
+                    continue
+                try:
+                    done[index] = _maps(shared.views(layer, options["space"]), explainer, explainer.own(options))
+                except Exception as error:
+                    if job.strict or out_of_memory(error) or not recordable(error):
+                        raise
+                    failed[index] = error
+            for index, (values, mute) in done.items():
+                found[index].append(values)
+                silent[index].append(mute)
             return part.stop - part.start
 
         for _, count in streamed(work, len(job.images), BATCH):
             job.advance(count)
 
-    result = []
+    result: list[Found] = []
     for index, (layer, (_, options)) in enumerate(zip(layers, group, strict=True)):
-        row = []
-        for target in range(job.targets):
-            values = np.concatenate(found[index][target])
-            status = statuses(values, np.concatenate(silent[index][target]), "zero-gradient")
-            row.append(NativeMaps(values, status, layer, options))
-        result.append(row)
+        if index in failed:
+            result.append(failed[index])
+            continue
+        values, mute = np.concatenate(found[index], axis=1), np.concatenate(silent[index], axis=1)
+        result.append(
+            [
+                NativeMaps(own, statuses(own, still, "zero-gradient"), layer, options)
+                for own, still in zip(values, mute, strict=True)
+            ]
+        )
     return result
 
 
@@ -136,51 +155,22 @@ def _check_layer(job: Job, layer: str) -> None:
     job.classifier.layout(layer)
 
 
-def _maps(
-    job: Job,
-    shared: Any,
-    weights: torch.Tensor,
-    start: int,
-    layer: str,
-    explainer: Explainer,
-    options: dict[str, Any],
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(maps, silent) of one method for each target of one batch."""
-    from workbench.explainers.cam.view import View
+def _maps(views: list[View], explainer: Explainer, options: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Maps (T, n, h, w) of one method for the targets of one batch, and which have no gradient behind them (T, n)."""
+    import torch
 
-    views = [
-        View(shared, layer, weights[:, t], options["space"], lambda row, purpose: job.stream(start + row, purpose))
-        for t in range(weights.shape[1])
-    ]
-    own = explainer.own(options)
-    if explainer.classless:
-        maps = explainer.method(views[0], **own) if explainer.takes_view else _pure(explainer, views[:1], own)[0]
-        values = _checked(explainer, maps, views[0])
-        still = np.zeros(len(values), bool)
-        return [(values, still)] * len(views)
+    first, own = views[0], views[:1] if explainer.classless else views
     if explainer.takes_view:
-        given = [explainer.method(view, **own) for view in views]
+        maps = torch.cat([explainer.method(view, **options) for view in own])
+    elif explainer.classless:
+        maps = explainer.method(first.activations, None, None, **options)
     else:
-        given = _pure(explainer, views, own)
-    return [
-        (_checked(explainer, maps, view), view.silent.cpu().numpy()) for maps, view in zip(given, views, strict=True)
-    ]
-
-
-def _pure(explainer: Explainer, views: list[View], own: dict[str, Any]) -> list[torch.Tensor]:
-    """A method of tensors, all targets at once: each row is treated by itself, so they are stacked."""
-    if explainer.classless:
-        return [explainer.method(views[0].activations, None, None, **own)]
-    maps: torch.Tensor = explainer.method(*views[0].shared.stacked(views), **own)
-    each = len(views[0].inputs)
-    if len(maps) != each * len(views):
-        return [maps] * len(views)  # refused by its shape
-    return list(maps.split(each))
-
-
-def _checked(explainer: Explainer, maps: torch.Tensor, view: View) -> np.ndarray:
-    count = len(view.inputs)
-    grid = maps.shape[1:] if explainer.free_grid else view.activations.shape[2:]
-    if maps.ndim != 3 or maps.shape != (count, *grid):
+        maps = explainer.method(*first.shared.stacked(views), **options)  # each row is treated by itself
+    count = len(first.inputs)
+    grid = maps.shape[1:] if explainer.free_grid else first.activations.shape[2:]
+    if maps.ndim != 3 or maps.shape != (count * len(own), *grid):
         raise ValueError(f"{explainer.name} gave maps of shape {tuple(maps.shape)}; expected (N, h, w)")
-    return maps.detach().float().cpu().numpy()
+    values = maps.detach().float().cpu().numpy().reshape(len(own), count, *grid)
+    if explainer.classless:
+        return np.broadcast_to(values, (len(views), *values.shape[1:])), np.zeros((len(views), count), bool)
+    return values, first.shared.silent(views)

@@ -18,16 +18,33 @@ if TYPE_CHECKING:
 
     from workbench.classifiers.classifier import Classifier
     from workbench.classifiers.layout import Layout
+    from workbench.explainers.explainer import Job
 
 
 @dataclass(eq=False)
 class Shared:
-    """What all views of one batch share: the forward, gradients by target, the tails behind its layers."""
+    """What all views of one batch share: the forward, gradients by target, the tails behind its layers.
+
+    start: number of the batch's first face in the job.
+    """
 
     forward: Forward
+    job: Job
+    start: int = 0
     gradients: dict[tuple[bytes, str], tuple[torch.Tensor, dict[str, torch.Tensor]]] = field(default_factory=dict)
     tails: dict[str, Tail] = field(default_factory=dict)
     stacks: dict[tuple[str, str], tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+    known: dict[tuple[str, str], list[View]] = field(default_factory=dict)
+    empty: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+
+    def views(self, layer: str, space: str) -> list[View]:
+        """One view a target of this batch."""
+        if (layer, space) not in self.known:
+            outputs = self.forward.outputs
+            part = slice(self.start, self.start + len(outputs))
+            weights = torch.as_tensor(self.job.weights[part], dtype=outputs.dtype, device=outputs.device)
+            self.known[layer, space] = [View(self, layer, one, space) for one in weights.unbind(1)]
+        return self.known[layer, space]
 
     def of(self, weights: torch.Tensor, space: str) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Scores and gradients at every layer, computed once for each target."""
@@ -50,20 +67,26 @@ class Shared:
             )
         return self.stacks[key]
 
+    def silent(self, views: Sequence[View]) -> np.ndarray:
+        """Where the whole gradient is zero, (T, N) bool."""
+        key = (views[0].layer, views[0].space)
+        if key not in self.empty:
+            gradients = self.stacked(views)[1]
+            self.empty[key] = ~gradients.flatten(1).any(1).reshape(len(views), -1).cpu().numpy()
+        return self.empty[key]
+
 
 @dataclass(frozen=True, eq=False)
 class View:
     """One batch of N inputs at one layer under one target; everything is computed when it is first asked for.
 
-    weights: (N, columns), the score is their sum with the outputs in `space`. draw(row, purpose) gives the random
-    stream of an image.
+    weights: (N, columns), the score is their sum with the outputs in `space`.
     """
 
     shared: Shared
     layer: str
     weights: torch.Tensor
     space: str
-    draw: Callable[[int, str], np.random.Generator]
 
     @property
     def classifier(self) -> Classifier:
@@ -105,14 +128,9 @@ class View:
         """The explained scores, (N,)."""
         return self.score(self.outputs)
 
-    @cached_property
-    def silent(self) -> torch.Tensor:
-        """Where the whole gradient is zero, (N,) bool."""
-        return self.gradients.flatten(1).abs().amax(1) == 0
-
     def stream(self, row: int, purpose: str) -> np.random.Generator:
         """Random numbers of one image that no other image, batch or order can change."""
-        return self.draw(row, purpose)
+        return self.shared.job.stream(self.shared.start + row, purpose)
 
     def score(self, outputs: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
         """The explained score of outputs (M, columns); row m belongs to image rows[m], to image m without `rows`."""
@@ -153,7 +171,7 @@ class View:
 
     def again(self, inputs: torch.Tensor) -> View:
         """The same layer and target at other inputs (N, channels, H, W): one more forward."""
-        return replace(self, shared=Shared(Forward(self.classifier, self.module, [self.layer], inputs)))
+        return replace(self, shared=self._shared([self.layer], inputs))
 
     def retarget(self, weights: torch.Tensor) -> View:
         """The same forward under another target (N, columns): one more backward."""
@@ -163,8 +181,11 @@ class View:
         """Another layer: of the same forward if it was read there, else of one more."""
         if layer in self.shared.forward.leaves:
             return replace(self, layer=layer)
-        layers: Sequence[str] = [layer]
-        return replace(self, layer=layer, shared=Shared(Forward(self.classifier, self.module, layers, self.inputs)))
+        return replace(self, layer=layer, shared=self._shared([layer], self.inputs))
+
+    def _shared(self, layers: Sequence[str], inputs: torch.Tensor) -> Shared:
+        forward = Forward(self.classifier, self.module, layers, inputs)
+        return Shared(forward, self.shared.job, self.shared.start)
 
     def product(self, direction: torch.Tensor) -> torch.Tensor:
         """Second derivative of the score at the layer times `direction`, both (N, C, h, w)."""
