@@ -260,7 +260,7 @@ def _refused(sheet: Sheet, row: int, column: int, reason: str) -> None:
         Rectangle((x, y), wide, high, facecolor=theme.MISSING, edgecolor=theme.FAINT, linewidth=0.7, ls=(0, (3, 3)))
     )
     first = reason.partition("; ")[0]
-    lines = textwrap.wrap(first, int(wide / 5.2))
+    lines = textwrap.wrap(first, int(wide / 5.6))
     most = int(high / 12)
     if len(lines) > most:
         lines = [*lines[: most - 1], lines[most - 1][:-1] + "…"]
