@@ -51,4 +51,12 @@ GOALS = {
     "memory-samples": Goal("memory of RISE: 512 samples ÷ 64 samples", "≤", 1.1),
     "accuracy": Goal("ten CAMs: largest difference from pytorch-grad-cam, share of the largest value", "≤", 2e-3),
     "spearman": Goal("bf16 against fp32, Spearman of pixels", "≥", 0.995),
+    "warp-68": Goal("warp, one 224 × 224 map a face, 68 points: scikit-image ÷ ours", "≥", 50),
+    "warp-468": Goal("warp, one 224 × 224 map a face, 468 points: scikit-image ÷ ours", "≥", 300),
+    "warp-68-many": Goal("warp, 70 maps share a face, 68 points: scikit-image ÷ ours", "≥", 150),
+    "warp-468-many": Goal("warp, 70 maps share a face, 468 points: scikit-image ÷ ours", "≥", 900),
+    "warp-7-many": Goal("warp, 7 × 7 → 56 × 56, 70 maps share a face: ms a map", "≤", 0.01),
+    "warp-7-one": Goal("warp, 7 × 7 → 56 × 56, one map a face: ms a map"),
+    "warp-accuracy": Goal("warp: largest difference from scikit-image with our triangles", "≤", 1e-3),
+    "warp-device": Goal("warp on a torch device: NumPy ÷ tensors", ""),
 }

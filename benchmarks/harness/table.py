@@ -76,11 +76,13 @@ def markdown(rows: list[Row], about: dict[str, str], notes: list[str]) -> str:
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
 
 
-def save(path: Path, rows: list[Row], about: dict[str, str], notes: list[str]) -> None:
+def save(
+    path: Path, rows: list[Row], about: dict[str, str], notes: list[str], title: str = "Explainers, beside their peers"
+) -> None:
     """As Markdown or JSON, by the file's ending."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".json":
         listed = [{**asdict(row), "goal": GOALS[row.key].text, "reached": row.reached} for row in rows]
         path.write_text(json.dumps({**about, "rows": listed, "notes": notes}, indent=1) + "\n")
     else:
-        path.write_text("# Explainers, beside their peers\n\n" + markdown(rows, about, notes))
+        path.write_text(f"# {title}\n\n" + markdown(rows, about, notes))

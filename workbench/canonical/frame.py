@@ -16,7 +16,7 @@ from scipy import sparse
 
 from workbench.canonical import tensors
 from workbench.canonical.density import coverage, mass_factor
-from workbench.canonical.sampling import interpolate, sample
+from workbench.canonical.sampling import Strip, interpolate, sample, strips
 from workbench.canonical.schemes import SCHEME_OF_COUNT, convert
 from workbench.canonical.triangles import areas, rasterise
 from workbench.errors import FrameMismatchError, UnknownNameError, UsageError
@@ -81,7 +81,7 @@ class CanonicalFace:
             out = tensors.warp(self.weights, self.domain, points, stacked, factor)
         else:
             out = np.zeros((*stacked.shape[:2], *self.grid), dtype=np.float32)
-            sample(self.weights, points, stacked, out, self.domain, factor)
+            sample(self._strips, points, self._corners, stacked, out, factor)
         return out if maps.ndim == 4 else out[0]
 
     def warp_image(self, rgb: np.ndarray, landmarks: np.ndarray, scheme: str | None = None) -> np.ndarray:
@@ -166,6 +166,14 @@ class CanonicalFace:
         if landmarks.shape[-2] == 468:  # no triangle uses the iris points
             return np.concatenate([landmarks, np.zeros((*landmarks.shape[:-2], 10, 2))], axis=-2)
         return landmarks
+
+    @cached_property
+    def _strips(self) -> tuple[Strip, ...]:
+        return strips(self.weights, self.domain, self.triangle_of, self.points, self.triangles)
+
+    @cached_property
+    def _corners(self) -> np.ndarray:
+        return np.unique(self.triangles)
 
     @cached_property
     def _coverage(self) -> Any:
