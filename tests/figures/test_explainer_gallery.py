@@ -87,6 +87,7 @@ def test_every_registered_explainer_has_a_group_and_its_name_fits_two_lines() ->
         assert (group_of(entry.name) == "control") == (entry.value.role == "control")
     assert group_of("attention_rollout") == "attention"
     assert group_of("layer_attention") == "cam"
+    assert group_of("smooth(attention_rollout)") == "attention"
     assert group_of("nobody") == ""
     assert group_of("grad_cam@random_weights") == "control"
 

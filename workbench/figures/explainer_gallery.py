@@ -143,7 +143,7 @@ def _is_signed(values: np.ndarray) -> bool:
 
 def group_of(explainer: str) -> str:
     """The group under which an explainer is shown: its family, attention apart from other CAMs, "" if unknown."""
-    base = explainer.partition("@")[0]
+    base = explainer.partition("@")[0].removeprefix("smooth(").removesuffix(")")
     try:
         value = EXPLAINERS[base].value
     except UnknownNameError:
