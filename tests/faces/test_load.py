@@ -221,6 +221,27 @@ def test_table_with_names_tabs_and_missing_files(tmp_path):
     assert [(f.name, f.stage) for f in faces.failures] == [("second", "read")]
 
 
+def test_parquet_is_read_as_a_table(tmp_path, monkeypatch):
+    save(tmp_path / "a.png")
+    (tmp_path / "list.parquet").write_bytes(b"PAR1")
+    table = pd.DataFrame({"path": ["a.png"], "label": ["sad"], "au_12": [None], "age": [3]})
+    monkeypatch.setattr(pd, "read_parquet", lambda path: table)
+    faces = load(tmp_path / "list.parquet")
+    assert faces.table["label"].tolist() == ["sadness"]
+    assert faces.groups == ["age"]
+    assert faces.table["au_12"].isna().all()
+
+
+def test_action_units_of_a_table_stay_with_the_largest_face(tmp_path):
+    save(tmp_path / "a.png", faces=2)
+    faces = load(table_file(tmp_path, "path,au_12,au_4_intensity,light\na.png,1,,day\n"), all_faces=True)
+    assert faces.table["au_12"].tolist()[0] == 1
+    assert faces.table["au_12"].isna().tolist() == [False, True]
+    assert faces.table["light"].tolist() == ["day", "day"]
+    with pytest.raises(UsageError, match="row 1: 'au_12' is 'yes', not a number"):
+        load(table_file(tmp_path, "path,au_12\na.png,yes\n"))
+
+
 def test_data_frame(tmp_path, monkeypatch):
     save(tmp_path / "a.png")
     monkeypatch.chdir(tmp_path)
