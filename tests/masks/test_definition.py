@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from workbench.canonical import load_frame
+from workbench.canonical import convert, load_frame
 from workbench.errors import UnknownNameError, UnreadableFileError, UsageError
 from workbench.masks import MASKS, MaskSet, add_masks, load_masks
 
@@ -67,7 +67,11 @@ def test_a_set_can_be_registered(tmp_path):
         ('"region"', '"expression"', "entry 'eyes': 'eyes' is no expression"),
         ("symmetric = true", 'colour = "red"', "unknown key 'colour'"),
         ("symmetric = true", 'symmetric = "yes"', "symmetric = 'yes' is no bool"),
-        ("symmetric = true", 'frames = ["published"]', "frame 'published' cannot be drawn from mediapipe478"),
+        ("symmetric = true", 'frames = ["canvas"]', "there is no frame 'canvas'"),
+        ("symmetric = true", 'symmetric = true\ndrawn_on = "published"', "cannot mirror"),
+        ("symmetric = true", 'axes = "eyes"', "axes is 'eyes'"),
+        ("symmetric = true", 'soft = { rule = "fade" }', "soft = .'rule': 'fade'. is no rule"),
+        ("symmetric = true", "lengths = { a = { miles = 3 } }", "length 'a': .'miles': 3. is no length"),
         ("symmetric = true", 'landmarks = "wflw"', "landmarks is 'wflw'"),
         ("symmetric = true", 'indistinguishable = [["eyes", "ears"]]', "indistinguishable names 'ears'"),
         ("[61, 0, 291, 17]", "[61, 0, 291, 1700]", "entry 'mouth': there is no point '1700'"),
@@ -78,7 +82,12 @@ def test_a_set_can_be_registered(tmp_path):
         ("grow = 0.08", "grow = 14", "entry 'eyes': grow is 14"),
         ("grow = 0.1", "", "entry 'cheeks': a line needs grow"),
         ("between = [50, 205]", "middle = 3", "point 'cheek'"),
-        ("between = [50, 205]", 'x = 50, y = "rim"', "point 'cheek' needs .rim. mediapipe478"),
+        ("between = [50, 205]", "between = [50]", "point 'cheek': .50. is no pair"),
+        ("between = [50, 205]", 'at = 50, shift = [0, "long"]', "point 'cheek': there is no length 'long'"),
+        ("polygon = [61, 0, 291, 17]", "ellipse = 13", r"entry 'mouth': ellipse needs radii = \[across, down\]"),
+        ("polygon = [61, 0, 291, 17]", "ellipse = [1]\nradii = [1, 1]", "entry 'mouth': ellipse = .1. is no point"),
+        ("polygon = [61, 0, 291, 17]", "square = 13\nhalf = true", "entry 'mouth': True is no length"),
+        ("polygon = [61, 0, 291, 17]", 'mirror_of = "lips"', "entry 'mouth': mirror_of = 'lips'"),
     ],
 )
 def test_errors_name_the_file_and_the_entry(tmp_path, old, new, match):
@@ -87,6 +96,67 @@ def test_errors_name_the_file_and_the_entry(tmp_path, old, new, match):
         load_masks(own(tmp_path, OWN.replace(old, new)))
     assert "\n" not in str(caught.value)
     assert "maskset.toml" in str(caught.value)
+
+
+def test_errors_name_the_line_of_the_shape(tmp_path):
+    text = OWN + "[[masks.eyes]]\nhull = [386, 3740]\n"
+    line = text.splitlines().index("hull = [386, 3740]")  # of its [[masks.eyes]], counted from 1
+    with pytest.raises(UsageError, match=rf"maskset\.toml, line {line}: entry 'eyes': there is no point '3740'"):
+        load_masks(own(tmp_path, text))
+    with pytest.raises(UsageError, match=rf"line {line}: entry 'eyes': a line needs grow"):
+        load_masks(own(tmp_path, text.replace("hull = [386, 3740]", "line = [386]")))
+
+
+def drawn(folder, shape, head="", frame="mediapipe478"):
+    text = OWN[: OWN.index("symmetric")] + head + shape
+    return load_masks(own(folder, text), frame=frame)
+
+
+def test_ellipses_and_squares_have_their_places_and_areas(tmp_path):
+    lengths = "[lengths]\nwide = { distance = [33, 263], times = 0.25 }\n"
+    points = '[points]\nabove = { at = 4, shift = [0.1, { of = "wide", times = -1, pixels = 2 }] }\n'
+    masks = drawn(
+        tmp_path,
+        '[[masks.round]]\nellipse = 4\nradii = ["wide", 0.1]\n[[masks.box]]\nsquare = "above"\nhalf = "wide"\n',
+        lengths + points,
+    )
+    tip, unit = load_frame().points[4], np.linalg.norm(load_frame().points[33] - load_frame().points[263])
+    circle, box = masks.maps.values
+    assert circle.sum() == pytest.approx(np.pi * 0.25 * 0.1 * unit**2, rel=0.02)
+    assert box.sum() == pytest.approx((0.5 * unit) ** 2, rel=0.04)
+    for mask, centre in ((circle, tip), (box, tip + np.array([0.1 * unit, 2 - 0.25 * unit]))):
+        assert np.argwhere(mask).mean(axis=0)[::-1] == pytest.approx(centre, abs=0.6)
+
+
+def test_lengths_in_shares_and_pixels_mean_the_picture(tmp_path):
+    shape = "[[masks.round]]\nellipse = 30\nradii = [{ width = 0.125 }, { pixels = 20 }]\n"
+    for frame, (height, width) in (("published", (275, 224)), ("mediapipe478", (256, 224))):
+        masks = drawn(tmp_path, shape, 'landmarks = "ibug68"\n', frame)
+        assert masks.maps.shape[1:] == (height, width)
+        assert masks.maps.values.sum() == pytest.approx(np.pi * width / 8 * 20, rel=0.02)
+
+
+def test_a_mirror_image_and_both_sides(tmp_path):
+    masks = drawn(
+        tmp_path,
+        '[[masks.right]]\npolygon = [61, 50, 4]\n[[masks.left]]\nmirror_of = "right"\n'
+        "[[masks.all]]\npolygon = [61, 50, 4]\nboth = true\n",
+    )
+    right, left, both = masks.maps.values
+    assert np.array_equal(left, right[:, ::-1])
+    assert np.array_equal(both, np.maximum(left, right))
+
+
+def test_places_in_pixels_of_a_frame_are_carried_to_the_others(tmp_path):
+    nose = load_frame().points[4].round(3).tolist()
+    corner = load_frame("published").points[48].tolist()
+    for point, head, number in ((nose, "", 30), (corner, 'drawn_on = "published"\nlandmarks = "ibug68"\n', 48)):
+        shape = f"[[masks.spot]]\nline = [{point}]\ngrow = 0.05\n"
+        for frame in ("mediapipe478", "published", "ibug68"):
+            face = load_frame(frame)
+            own_points = face.points if face.scheme == "ibug68" else convert(face.points, face.scheme, "ibug68")
+            mask = drawn(tmp_path, shape, head, frame).maps.values[0]
+            assert np.argwhere(mask).mean(axis=0)[::-1] == pytest.approx(own_points[number], abs=0.6)
 
 
 def test_a_file_that_is_no_toml(tmp_path):

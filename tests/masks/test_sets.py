@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from workbench.canonical import load_frame
+from workbench.canonical import FRAMES, convert, load_frame
 from workbench.errors import UnknownNameError, UsageError
-from workbench.masks import MASKS, load_codebook, load_masks
-from workbench.masks.codebooks import codebook_names
+from workbench.masks import MASKS, load_masks
+from workbench.masks.measure import distinctness, extent
 from workbench.vocabulary import BASIC_EXPRESSIONS
 
 PUBLISHED_PIXELS = {
@@ -19,6 +19,29 @@ PUBLISHED_PIXELS = {
     "happiness": 13205,
     "sadness": 19038,
     "surprise": 14614,
+}
+SETS = [
+    "areas",
+    "belharbi-au",
+    "belharbi-au-published",
+    "face-regions",
+    "facs-au",
+    "friesen-ekman",
+    "htnet",
+    "jaa-au",
+    "muscles",
+]
+# Areas as shares of the face, least and greatest of a set, on the canonical face; docs/masks.md has the values.
+AREAS = {
+    "areas": (0.004, 0.13),
+    "belharbi-au": (0.01, 0.19),
+    "belharbi-au-published": (0.009, 0.11),
+    "face-regions": (0.01, 0.24),
+    "facs-au": (0.015, 0.14),
+    "friesen-ekman": (0.28, 0.45),
+    "htnet": (0.24, 0.25),
+    "jaa-au": (0.05, 0.09),
+    "muscles": (0.004, 0.07),
 }
 
 
@@ -88,13 +111,13 @@ def test_mesh_masks_resemble_the_published_ones_warped_onto_the_mesh():
 
 
 def test_action_units_are_complete_symmetric_inside_and_of_sensible_size(units):
-    wanted = [1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 20, 23, 24, 25, 26, 27, 43]
+    wanted = [*(1, 2, 4, 5, 6, 7), *range(9, 19), 20, *range(22, 29), 38, 43]
     assert units.names == [f"AU{n}" for n in wanted]
     assert units.attrs["authority"] == "derived by this project"
     for name, mask in zip(units.names, units.maps.values, strict=True):
         assert np.array_equal(mask, mask[:, ::-1]), name
         assert not mask[~units.domain.values].any()
-        assert 0.015 < units.areas[name] < 0.15, name
+        assert 0.015 < units.areas[name] < 0.14, name
 
 
 def test_action_units_differ_outside_their_declared_classes(units):
@@ -105,7 +128,7 @@ def test_action_units_differ_outside_their_declared_classes(units):
         for b in maps:
             value = overlap(maps[a], maps[b])
             if a != b and {a, b} not in classes:
-                assert value < 0.6, (a, b, value)
+                assert value < 0.82, (a, b, value)
             else:
                 assert value == 1
 
@@ -149,25 +172,6 @@ def test_face_regions_cut_the_face_into_areas_that_do_not_overlap():
         assert np.array_equal(mask, masks.maps.sel(region=other).values[:, ::-1]), name
 
 
-def test_codebooks_take_the_maximum_over_their_units(units):
-    masks = load_masks("facs-au", codebook="emfacs-circulated")
-    assert masks.dimension == "expression"
-    assert masks.names == list(BASIC_EXPRESSIONS)
-    expected = units.maps.sel(au=["AU1", "AU4", "AU15"]).max("au").values
-    assert np.array_equal(masks.maps.sel(expression="sadness").values, expected)
-    assert json.loads(str(masks.attrs["action_units"]))["anger"] == ["AU4", "AU5", "AU7", "AU23"]
-    assert masks.attrs["codebook"] == "emfacs-circulated"
-    assert "pixelwise maximum" in str(masks.attrs["policy"])
-
-
-def test_every_codebook_has_the_six_expressions_and_masks():
-    assert codebook_names() == ["emfacs-circulated", "martinez-2017", "ekman-friesen-1978"]
-    for name in codebook_names():
-        assert set(load_codebook(name).expressions) == set(BASIC_EXPRESSIONS)
-        assert load_masks("facs-au", codebook=name).names == list(BASIC_EXPRESSIONS)
-    assert load_codebook("martinez-2017").required("disgust") == [9, 10, 16, 17, 25, 26]
-
-
 def test_wrong_names_and_frames_are_refused_in_one_line():
     with pytest.raises(UnknownNameError, match="did you mean friesen-ekman"):
         load_masks("friesen-eckman")
@@ -175,14 +179,12 @@ def test_wrong_names_and_frames_are_refused_in_one_line():
         load_masks("facs-au", codebook="martinez-2107")
     with pytest.raises(UnknownNameError, match="frame"):
         load_masks("facs-au", frame="mediapipe468")
-    with pytest.raises(UsageError, match="'facs-au' is defined on mediapipe478, not on 'published'"):
-        load_masks("facs-au", frame="published")
     with pytest.raises(UsageError, match="a codebook needs action units"):
         load_masks("friesen-ekman", codebook="martinez-2017")
 
 
 def test_the_registry_says_where_each_set_comes_from():
-    assert MASKS.names() == ["face-regions", "facs-au", "friesen-ekman"]
+    assert MASKS.names() == SETS
     for entry in MASKS:
         row = entry.as_dict()
         assert row["summary"]
@@ -199,7 +201,81 @@ def test_repr_is_short_and_without_addresses(units):
 
 
 def test_masks_are_given_by_name_or_folder():
-    with pytest.raises(
-        UsageError, match="by name or folder, not as NoneType; known: face-regions, facs-au, friesen-ekman"
-    ):
+    with pytest.raises(UsageError, match="by name or folder, not as NoneType; known: areas, belharbi-au, "):
         load_masks(None)
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("name", SETS)
+def test_every_set_on_every_frame(name, frame):
+    masks = load_masks(name, frame=frame)
+    entries = MASKS[name].details["entries"]
+    lost = json.loads(str(masks.attrs["lost"]))
+    assert masks.frame == frame
+    assert list(lost) == list(entries)
+    assert masks.names == [entry for entry in entries if lost[entry] <= 0.95]
+    assert (distinctness(masks)["iou"] < 0.9).all()
+    where = extent(masks)
+    low, high = AREAS[name]
+    if frame == "mediapipe478":
+        assert max(lost.values()) < 0.1  # jaa-au and belharbi-au reach over the top of the forehead
+        assert (where["inside"] == 1).all()
+        assert where["area"].between(low, high).all()
+    elif frame == "published":
+        assert max(lost.values()) < 0.01
+        assert (where["inside"] > 0.8).all()
+        assert where["area"].between(low / 3, 1.4 * high).all()
+    else:  # a frame without a forehead: what lies there is cut off, and said
+        assert {entry for entry, share in lost.items() if share > 0.5} <= {
+            *("AU1", "AU2", "AU4", "forehead", "right_forehead", "left_forehead", "right_temple", "left_temple"),
+            *(f"{s}_frontalis_{part}" for s in ("right", "left") for part in ("medial", "lateral")),
+        }
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_shape_has_a_reason(name):
+    for entry, shapes in MASKS[name].value.table["masks"].items():
+        assert shapes[0].get("reason") or "mirror_of" in shapes[0], entry
+
+
+def test_areas_cut_the_face_without_overlap():
+    masks = load_masks("areas")
+    assert np.array_equal(masks.maps.values.sum(0), masks.domain.values.astype(np.float32))
+    kinds = {entry.split("_", 1)[1] if entry.startswith(("right_", "left_")) else entry for entry in masks.names}
+    wanted = "forehead glabella brow lids eye nose nasolabial cheek upper_lip lower_lip mouth_corner chin jaw"
+    assert set(wanted.split()) < kinds
+    for name in masks.names:
+        if name.startswith("right_"):
+            other = masks.maps.sel(region=name.replace("right", "left")).values
+            assert np.array_equal(masks.maps.sel(region=name).values, other[:, ::-1])
+
+
+def test_the_lost_forehead_of_the_published_masks_is_said():
+    lost = json.loads(str(load_masks("friesen-ekman", frame="ibug68").attrs["lost"]))
+    assert max(lost["disgust"], lost["happiness"]) < 0.005
+    assert all(0.2 < lost[name] < 0.5 for name in ("anger", "fear", "sadness", "surprise"))
+
+
+def test_the_paper_and_the_published_code_put_the_same_things_in_the_same_places():
+    points = load_frame().points
+    masks = load_masks("belharbi-au-published")
+    grid = masks.maps.shape[1:]
+    ibug = np.trunc(convert(points, "mediapipe478", "ibug68"))
+    y, x = np.mgrid[: grid[0], : grid[1]]
+
+    def ellipses(*given):
+        drawn = [((x - cx) / (a + 0.5)) ** 2 + ((y - cy) / (b + 0.5)) ** 2 <= 1 for (cx, cy), a, b in given]
+        return np.any(drawn, axis=0) & masks.domain.values
+
+    width, height = grid[1], grid[0]
+    expected = {
+        "AU1": [(ibug[20], round(width / 8), round(height / 10)), (ibug[23], round(width / 8), round(height / 10))],
+        "AU4": [(np.trunc((ibug[19] + ibug[24]) / 2), int((ibug[24] - ibug[19])[0] / 2), 10)],
+        "AU6": [(ibug[k] + [0, round(height / 6)], round(width / 10), round(height / 10)) for k in (41, 46)],
+        "AU9": [((ibug[k][0], ibug[29][1]), 20, 20) for k in (31, 35)],
+        "AU10": [((ibug[48][0], ibug[50][1]), 20, 20), ((ibug[52][0], ibug[54][1]), 20, 20)],
+        "AU20": [(np.trunc((ibug[a] + ibug[b]) / 2), 20, 20) for a, b in ((48, 6), (50, 10))],
+        "AU25": [(ibug[51], 25, 10), (ibug[57], 25, 10)],
+    }
+    for name, given in expected.items():
+        assert overlap(masks.maps.sel(au=name).values > 0, ellipses(*given)) > 0.98, name

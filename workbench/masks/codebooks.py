@@ -3,29 +3,76 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from workbench import vocabulary
 from workbench.errors import UnknownNameError, UsageError
 
+INTENSITIES: Final = ("A", "B", "C", "D", "E")
+SIDES: Final = {"": "both", "L": "left", "R": "right"}
+WEIGHTS: Final = ("max", "share")
+_KEYS: Final = {"au", "side", "min", "max", "optional", "share"}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One action unit of an alternative.
+
+    au: FACS number. side: "" both, "L" or "R" one side (the subject's). minimum, maximum: FACS intensities A … E, ""
+    for any; they say when an expression is coded and do not change a map. optional: it may be absent. share: share of
+    people who show it, where the author gives one.
+    """
+
+    au: int
+    side: str = ""
+    minimum: str = ""
+    maximum: str = ""
+    optional: bool = False
+    share: float | None = None
+
+    @property
+    def name(self) -> str:
+        """`AU12`, or `AU12R` for one side."""
+        return f"AU{self.au}{self.side}"
+
+
+Ways = tuple[tuple[Unit, ...], ...]
+
 
 @dataclass(frozen=True)
 class Codebook:
-    """Expression → alternatives, each a tuple of (AU number, optional?); summary and citation as sentences."""
+    """Expression → alternatives, each a tuple of units; summary, citation and caveat as sentences."""
 
     name: str
     summary: str
     citation: str
-    expressions: dict[str, tuple[tuple[tuple[int, bool], ...], ...]]
+    expressions: dict[str, Ways]
+    caveat: str = ""
 
     def required(self, expression: str) -> list[int]:
         """The AUs that are not optional in at least one alternative, in ascending order."""
-        return sorted({au for way in self.expressions[expression] for au, optional in way if not optional})
+        return sorted({unit.au for way in self.expressions[expression] for unit in way if not unit.optional})
+
+    def weights(self, expression: str, kind: str = "max") -> dict[str, float]:
+        """Unit name → weight, ascending by AU. `max`: 1 for each required unit of any alternative. `share`: mean over
+        the alternatives of the share of people who show it; without a share 1 if required, 0 if optional."""
+        if kind not in WEIGHTS:
+            raise UsageError(f"weights is {kind!r}; give one of {', '.join(WEIGHTS)}")
+        ways = self.expressions[expression]
+        found: dict[tuple[int, str], list[float]] = {}
+        for unit in (unit for way in ways for unit in way):
+            plain = float(not unit.optional)
+            value = plain if kind == "max" or unit.share is None else unit.share
+            found.setdefault((unit.au, unit.side), []).append(value)
+        values = {f"AU{au}{side}": found[au, side] for au, side in sorted(found)}
+        weights = {name: max(each) if kind == "max" else sum(each) / len(ways) for name, each in values.items()}
+        return {name: weight for name, weight in weights.items() if weight > 0}
 
 
 def masks_root() -> Path:
@@ -51,35 +98,70 @@ def codebook_names() -> list[str]:
 @cache
 def _read(path: Path) -> dict[str, Codebook]:
     table = tomllib.loads(path.read_text(encoding="utf-8"))
-    return {name: _codebook(name, entry, f"{path.name}: {name}") for name, entry in table.items()}
+    books: dict[str, Codebook] = {}
+    for name, entry in table.items():
+        base = books[entry["extends"]].expressions if "extends" in entry else {}
+        books[name] = codebook(name, entry, base, f"{path.name}: {name}")
+    return books
 
 
-def _codebook(name: str, entry: dict[str, Any], where: str) -> Codebook:
-    expressions = {}
+def codebook(name: str, entry: dict[str, Any], base: dict[str, Ways] | None = None, where: str = "") -> Codebook:
+    """A codebook from its table {summary, citation, expressions = {expression = [[unit, …], …]}}; a unit is an AU's
+    number or {au, side, min, max, optional, share}. Alternatives are added to those of `base`.
+
+    UsageError, beginning with `where`, for unknown expressions, AUs, keys or values.
+    """
+    where = where or name
+    for key in ("summary", "citation"):
+        if not str(entry.get(key, "")).strip():
+            raise UsageError(f"{where}: {key} is missing; say it in one sentence")
+    expressions: dict[str, Ways] = dict(base or {})
     for expression, alternatives in entry["expressions"].items():
         if expression not in vocabulary.EXPRESSIONS:
             raise UsageError(f"{where}: {expression!r} is no expression")
         ways = tuple(tuple(_unit(unit, f"{where}: {expression}") for unit in way) for way in alternatives)
-        if not ways or not all(any(not optional for _, optional in way) for way in ways):
+        if not ways or not all(any(not unit.optional for unit in way) for way in ways):
             raise UsageError(f"{where}: {expression} has an alternative without a required action unit")
-        expressions[expression] = ways
-    return Codebook(name, entry["summary"], entry["citation"], expressions)
+        expressions[expression] = expressions.get(expression, ()) + ways
+    return Codebook(name, entry["summary"], entry["citation"], expressions, str(entry.get("caveat", "")))
 
 
-def _unit(unit: Any, where: str) -> tuple[int, bool]:
-    number, optional = (unit["au"], bool(unit.get("optional", False))) if isinstance(unit, dict) else (unit, False)
-    if number not in vocabulary.ACTION_UNITS:
+def _unit(unit: Any, where: str) -> Unit:
+    table = unit if isinstance(unit, dict) else {"au": unit}
+    odd = sorted(set(table) - _KEYS)
+    if odd:
+        raise UsageError(f"{where}: a unit has {', '.join(sorted(_KEYS))}; found {odd[0]!r}")
+    number = table.get("au")
+    if isinstance(number, bool) or number not in vocabulary.ACTION_UNITS:
         raise UsageError(f"{where}: {number!r} is no action unit")
-    return int(number), optional
+    made = Unit(
+        int(number),
+        str(table.get("side", "")),
+        str(table.get("min", "")),
+        str(table.get("max", "")),
+        bool(table.get("optional", False)),
+        table.get("share"),
+    )
+    if made.side not in SIDES:
+        raise UsageError(f"{where}: AU{number} has the side {made.side!r}; write L or R, the subject's")
+    for bound in (made.minimum, made.maximum):
+        if bound and bound not in INTENSITIES:
+            raise UsageError(f"{where}: AU{number} has the intensity {bound!r}; write A … E")
+    if made.share is not None and not 0 < made.share <= 1:
+        raise UsageError(f"{where}: AU{number} has the share {made.share!r}; write 0 … 1")
+    return made
 
 
-def combine(book: Codebook, names: list[str], maps: np.ndarray) -> tuple[list[str], np.ndarray, dict[str, list[str]]]:
-    """Maps per AU (A, y, x) → expression names, their maps (E, y, x): the pixelwise maximum over the expression's
-    required AUs, and the AUs that went into each. UsageError if an AU of the codebook has no mask."""
-    used = {expression: [f"AU{au}" for au in book.required(expression)] for expression in book.expressions}
-    missing = sorted({au for units in used.values() for au in units} - set(names))
-    if missing:
-        raise UsageError(f"codebook {book.name!r} needs masks of {', '.join(missing)}, which the mask set lacks")
-    order = [e for e in vocabulary.EXPRESSIONS if e in used]
-    combined = np.stack([maps[[names.index(au) for au in used[e]]].max(axis=0) for e in order])
-    return order, combined, {e: used[e] for e in order}
+def combine(
+    book: Codebook, wanted: list[str], map_of: Callable[[str], np.ndarray], kind: str = "max"
+) -> tuple[np.ndarray, dict[str, dict[str, float]]]:
+    """Maps (E, y, x) of the wanted expressions, and the weight of each unit that went into them.
+
+    `map_of` gives the map of `AU12` or `AU12R`. `max`: the pixelwise maximum; `share`: the weighted mean.
+    """
+    used = {expression: book.weights(expression, kind) for expression in wanted}
+    maps = []
+    for weights in used.values():
+        stack = np.stack([map_of(unit) for unit in weights])
+        maps.append(stack.max(axis=0) if kind == "max" else np.average(stack, axis=0, weights=list(weights.values())))
+    return np.stack(maps).astype(np.float32), used

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +14,7 @@ from workbench.canonical import FRAMES
 from workbench.errors import UsageError
 
 DIMENSIONS = (vocabulary.EXPRESSION, vocabulary.AU, vocabulary.REGION)
+_AU_NAME = re.compile(r"AU(\d+(?:/\d+)*)[LR]?", re.ASCII)
 ANY_FRAME = "image"  # masks that lie on no known frame's grid: compared with maps of the same size only
 
 
@@ -24,8 +27,9 @@ class MaskSet:
     frame: `mediapipe478`, `published`, or `image` for masks of another size.
     domain: DataArray (y, x) bool, the frame's domain for scoring.
     attrs: summary, citation, licence, authority as sentences; `lost` (JSON: share of each mask, as drawn, that the
-        frame cannot show), `reasons` (JSON: why each shape is where it is), `indistinguishable` (JSON: groups of
-        entries that location cannot separate), `codebook` where one was used.
+        frame cannot show; entries of which hardly anything is left are not in the set), `reasons` (JSON: why each
+        shape is where it is), `indistinguishable` (JSON: groups of entries that location cannot separate), `values`
+        (binary, or soft and how), `side`, `codebook` and `policy` where one was used.
 
     Raises UsageError, naming set and entry, for anything else: wrong dimensions, values outside [0, 1], an empty
     mask, a mask outside the domain, a name twice, a name that the vocabulary does not know, a wrong grid.
@@ -79,6 +83,11 @@ class MaskSet:
         inside = self.maps.values[:, self.domain.values].mean(axis=1)
         return dict(zip(self.names, map(float, inside), strict=True))
 
+    @property
+    def classes(self) -> list[list[str]]:
+        """Declared groups of entries that location cannot separate."""
+        return [[str(name) for name in group] for group in json.loads(str(self.attrs.get("indistinguishable", "[]")))]
+
     def __repr__(self) -> str:
         height, width = self.maps.shape[1:]
         areas = ", ".join(f"{name} {area:.1%}" for name, area in self.areas.items())
@@ -93,16 +102,14 @@ class MaskSet:
 
 
 def check_name(dimension: str, name: str, where: str) -> None:
-    """UsageError, beginning with `where`, unless the name belongs to the dimension (`anger`, `AU12`, any region)."""
+    """UsageError, beginning with `where`, unless the name belongs to the dimension (`anger`, `AU12`, any region).
+
+    `AU12L` and `AU12R` are the subject's sides of AU12, `AU23/24` is a class that location cannot separate.
+    """
     if dimension == vocabulary.EXPRESSION and name not in vocabulary.EXPRESSIONS:
         raise UsageError(f"{where}: {name!r} is no expression; known: {', '.join(vocabulary.EXPRESSIONS)}")
     if dimension == vocabulary.AU:
-        number = name.removeprefix("AU")
-        if not (
-            name.startswith("AU")
-            and number.isascii()
-            and number.isdigit()
-            and int(number) in vocabulary.ACTION_UNITS
-            and number == str(int(number))
-        ):
+        match = _AU_NAME.fullmatch(name)
+        numbers = match.group(1).split("/") if match else [""]
+        if not all(n and n == str(int(n)) and int(n) in vocabulary.ACTION_UNITS for n in numbers):
             raise UsageError(f"{where}: {name!r} is no action unit; write AU and its FACS number, as in AU12")

@@ -54,23 +54,36 @@ def grown(vertices: np.ndarray, grid: tuple[int, int], radius: float, closed: bo
 
     `closed=False` takes the vertices as a line (one vertex: a disk), which has no inside.
     """
-    out = np.zeros(grid, dtype=bool)
-    low = np.clip(np.floor(vertices.min(axis=0) - radius).astype(int), 0, None)
-    high = np.ceil(vertices.max(axis=0) + radius).astype(int) + 1
-    rows, columns = slice(low[1], max(high[1], 0)), slice(low[0], max(high[0], 0))
-    y, x = (coordinates[rows, columns].astype(float) for coordinates in np.mgrid[: grid[0], : grid[1]])
+    out = _inside(vertices, grid) if closed else np.zeros(grid, dtype=bool)
     ends = np.roll(vertices, -1, axis=0) if closed else np.vstack([vertices[1:], vertices[-1:]])
-    nearest = np.full(x.shape, np.inf)
-    inside = np.zeros(x.shape, dtype=bool)
     for (ax, ay), (bx, by) in zip(vertices, ends, strict=True):
+        rows, columns = (
+            slice(max(int(np.floor(min(a, b) - radius)), 0), max(int(np.ceil(max(a, b) + radius)) + 1, 0))
+            for a, b in ((ay, by), (ax, bx))
+        )
+        y, x = np.arange(grid[0])[rows, None], np.arange(grid[1])[None, columns]
+        if not y.size or not x.size:
+            continue
         length = (bx - ax) ** 2 + (by - ay) ** 2
         along = np.clip(((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length, 0, 1) if length else 0.0
-        nearest = np.minimum(nearest, np.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay)))
-        if closed and ay != by:
-            crosses = (ay > y) != (by > y)
-            inside ^= crosses & (x < ax + (y - ay) * (bx - ax) / (by - ay))
-    out[rows, columns] = inside | (nearest <= radius + 1e-9)
+        away = np.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay))
+        out[rows, columns] |= away <= radius + 1e-9
     return out
+
+
+def _inside(vertices: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """Pixel centres inside a polygon, even-odd: each crossing of a row's line flips all pixels left of it."""
+    height, width = grid
+    flips = np.zeros((height, width + 1), dtype=bool)
+    for (ax, ay), (bx, by) in zip(vertices, np.roll(vertices, -1, axis=0), strict=True):
+        first, last = max(int(np.ceil(min(ay, by))), 0), min(int(np.ceil(max(ay, by))), height)
+        rows = np.arange(first, last)
+        if len(rows):
+            crossing = ax + (rows - ay) * (bx - ax) / (by - ay)
+            count = np.clip(np.ceil(crossing), 0, width).astype(int)  # pixels left of the crossing
+            flips[rows, 0] ^= True
+            flips[rows, count] ^= True
+    return np.asarray(np.logical_xor.accumulate(flips, axis=1)[:, :width])
 
 
 def hull(points: np.ndarray) -> np.ndarray:

@@ -1,0 +1,87 @@
+"""Contact sheets of every mask set, and the table of what was measured on them.
+
+    python tools/make_mask_sheets.py docs/images [--only facs-au …] [--table]
+
+`masks_<set>.png`: each mask on the canonical face, on two public-domain photographs and on a drawn face. --table prints
+the rows of the table in docs/masks.md instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+from drawn_faces import drawn_face
+from matplotlib.figure import Figure
+from PIL import Image
+
+from workbench.faces import demo_faces
+from workbench.faces.faceset import FaceSet
+from workbench.figures.mask_sheet import mask_sheet
+from workbench.masks import MASKS, load_masks
+from workbench.masks.measure import summary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WIDTH: Final = 1400
+DRAWN: Final = [5, 1]  # seed of the drawn face
+
+
+def pictured() -> FaceSet:
+    """The astronaut, the Navy portrait and a drawn face, with landmarks."""
+    photographs = demo_faces(collage=False, progress=False)
+    face = drawn_face(np.random.default_rng(DRAWN), label=0)
+    enlarged = Image.fromarray(face.image).resize((photographs.size,) * 2, Image.Resampling.BICUBIC)
+    images = np.concatenate([photographs.images, np.asarray(enlarged)[None]])
+    landmarks = np.concatenate([photographs.landmarks, face.landmarks[None]])
+    table = pd.concat([photographs.table, photographs.table.iloc[:1].assign(name="drawn", sha256="")])
+    return FaceSet(images, landmarks, table.reset_index(drop=True), photographs.scheme)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """The figure on white, WIDTH pixels wide, as a PNG of 256 colours."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=WIDTH / float(figure.get_size_inches()[0]), facecolor="white")
+    picture = Image.open(stream).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT)
+    picture.save(path, optimize=True)
+    print(f"{path} {picture.width} × {picture.height}, {path.stat().st_size / 1000:.0f} kB")
+
+
+def table(names: Sequence[str]) -> None:
+    """The rows of docs/masks.md: the worst entry of each set in each respect."""
+    for name in names:
+        found = summary(MASKS[name].value)
+        cells = [f"`{name}`", str(len(load_masks(name).names))]
+        for measure in ("mirror", "scale", "roll", "symmetry"):
+            value, entry = found[measure]
+            cells.append(f"{value:.3f}" + (f" ({entry})" if value < 0.9995 else ""))
+        value, entry, other = found["overlap"]
+        cells.append(f"{value:.3f} ({entry}, {other})" if value > 0 else "0")
+        cells.append(f"{found['inside'][0]:.3f}")
+        cells.append(f"{found['area'][0]:.3f} … {found['area'][1]:.3f}")
+        print("| " + " | ".join(cells) + " |")
+
+
+def main() -> None:
+    """Read the arguments, draw or measure."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("out", type=Path, nargs="?", default=Path("docs/images"))
+    parser.add_argument("--only", nargs="+", choices=MASKS.names(), default=MASKS.names(), metavar="SET")
+    parser.add_argument("--table", action="store_true", help="print the measured table, draw nothing")
+    args = parser.parse_args()
+    if args.table:
+        table(args.only)
+        return
+    args.out.mkdir(parents=True, exist_ok=True)
+    faces = pictured()
+    for name in args.only:
+        save(mask_sheet(load_masks(name), faces), args.out / f"masks_{name}.png")
+
+
+if __name__ == "__main__":
+    main()
