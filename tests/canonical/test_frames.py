@@ -1,11 +1,13 @@
 """The frames themselves: tables, triangles, domains, landmark conversion."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from workbench.canonical import FRAMES, convert, frame_of_grid, load_frame, mirror_permutation
+from workbench.canonical.triangles import areas
 from workbench.errors import UnknownNameError, UsageError
 
 FACE_OVAL = {
@@ -171,6 +173,71 @@ def test_conversion_to_68_points_commutes_with_mirroring():
     assert template[30] == 4
 
 
+MIDDLE = {"mediapipe478": 111.5, "ibug68": 111.5}
+
+
+def test_the_68_points_of_the_frame_are_those_of_the_mesh_at_the_same_scale():
+    mesh, face = load_frame(), load_frame("ibug68")
+    shift = face.points - convert(mesh.points, "mediapipe478", "ibug68")
+    assert np.ptp(shift, axis=0).max() < 0.002
+    assert (face.grid, face.scheme, face.points.shape) == ((212, 224), "ibug68", (68, 2))
+    rows, columns = np.nonzero(face.domain)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (5, 206, 5, 218)
+
+
+def test_the_68_point_frame_is_a_disk_bounded_by_jaw_and_brows_and_has_no_forehead():
+    face = load_frame("ibug68")
+    count = edges(face.triangles)
+    assert face.triangles.shape == (107, 3)
+    assert 68 - len(count) + 107 == 1
+    outline = [*range(17), *range(26, 16, -1), 0]
+    assert {pair for pair, n in count.items() if n == 1} == {tuple(sorted(pair)) for pair in pairwise(outline)}
+    brows = face.points[17:27, 1].min()
+    assert not face.domain[: int(brows)].any()
+    assert np.array_equal(face.domain, face.domain[:, ::-1])
+
+
+def test_the_triangles_of_the_68_point_frame_are_their_own_mirror_image_and_none_is_thin():
+    face = load_frame("ibug68")
+    mirror = mirror_permutation(face.points, MIDDLE["ibug68"])
+    assert np.array_equal(mirror[mirror], np.arange(68))
+    known = {tuple(sorted(t)) for t in face.triangles.tolist()}
+    assert {tuple(sorted(mirror[t].tolist())) for t in face.triangles} == known
+    doubled = areas(face.points, face.triangles)
+    assert len(set(np.sign(doubled))) == 1
+    assert np.abs(doubled).min() / 2 > 18  # square pixels
+
+
+@pytest.mark.parametrize("name", sorted(MIDDLE))
+def test_conversion_commutes_with_mirroring_a_face(name):
+    mesh, frame = load_frame(), load_frame(name)
+    face = 0.1 + 0.8 * mesh.shares() + 0.02 * np.sin(9 * mesh.shares()[:, ::-1])
+    flip = np.array([-1.0, 1.0])
+    mirrored = face[mirror_permutation(mesh.points, 111.5)] * flip + [1, 0]
+    converted = convert(face, "mediapipe478", name)
+    again = converted[mirror_permutation(frame.points, MIDDLE[name])] * flip + [1, 0]
+    assert np.array_equal(convert(mirrored, "mediapipe478", name), again)
+
+
+@pytest.mark.parametrize("name", sorted(FRAMES))
+def test_a_frame_on_another_grid_shows_the_same_face(name):
+    face, small = load_frame(name), load_frame(name, grid=(56, 48))
+    assert small.grid == small.domain.shape == small.face_domain.shape == (56, 48)
+    assert np.allclose(small.shares(), face.shares())
+    assert small.domain.mean() == pytest.approx(face.domain.mean(), abs=0.02)
+    assert small.face_domain.mean() == pytest.approx(face.face_domain.mean(), abs=0.02)
+    ramp = np.arange(9, dtype=np.float32)[None, :, None].repeat(9, 2)
+    fine, coarse = face.warp(ramp, face.shares())[0], small.warp(ramp, face.shares())[0]
+    rows = ((np.arange(56) + 0.5) / 56 * face.grid[0]).astype(int)
+    columns = ((np.arange(48) + 0.5) / 48 * face.grid[1]).astype(int)
+    both = small.domain & face.domain[rows][:, columns]
+    assert np.abs(coarse - fine[rows][:, columns])[both].max() < 0.1
+    assert load_frame(name, grid=face.grid) is face
+    assert load_frame(name, grid=(56, 48)) is small
+    with pytest.raises(UsageError, match="4 × 56"):
+        load_frame(name, grid=(4, 56))
+
+
 def test_conversion_is_batched_and_refuses_what_cannot_be():
     batch = np.random.default_rng(0).random((3, 478, 2))
     assert np.array_equal(convert(batch, "mediapipe478", "ibug68")[1], convert(batch[1], "mediapipe478", "ibug68"))
@@ -184,5 +251,6 @@ def test_frames_by_grid_and_by_name():
     assert frame_of_grid((275, 224)) == "published"
     assert frame_of_grid((224, 275)) is None
     assert load_frame("published") is load_frame("published")
+    assert load_frame() is load_frame("mediapipe478")
     with pytest.raises(UnknownNameError, match="mediapipe478"):
         load_frame("mediapipe468")

@@ -33,12 +33,13 @@ class Strip:
 
     domain: (rows, width) bool with n pixels. runs: (2 R, P) sparse, the weights of the first pixel of each of R runs,
     then what they change by from one pixel to the next; lengths: (R,) pixels; offset: (n,) steps from the run's start.
+    Where runs are short (low resolution) they would not pay: `runs` holds the n pixels' weights, `lengths` is None.
     """
 
     rows: slice
     domain: np.ndarray
     runs: Any
-    lengths: np.ndarray
+    lengths: np.ndarray | None
     offset: np.ndarray
 
     @property
@@ -48,13 +49,16 @@ class Strip:
 
     def places(self, points: np.ndarray) -> np.ndarray:
         """Places (2, F · n) float32 as shares of each face's crop, x and y, face after face; points (F, P, 2)."""
-        lengths = self.lengths if len(points) == 1 else np.tile(self.lengths, len(points))
+        lengths = self.lengths if self.lengths is None or len(points) == 1 else np.tile(self.lengths, len(points))
         found = np.empty((2, len(points) * self.size), np.float32)
         for axis in (0, 1):
             if len(points) == 1:  # a product with one vector is faster than with a matrix of one column
                 ends = self.runs @ points[0, :, axis].astype(np.float32)
             else:
                 ends = (self.runs @ points[:, :, axis].T.astype(np.float32)).T
+            if lengths is None:
+                found[axis] = ends.reshape(-1)
+                continue
             ends = ends.reshape(len(points), 2, -1)
             step = np.repeat(ends[:, 1].ravel(), lengths).reshape(len(points), -1)
             step *= self.offset
@@ -89,10 +93,12 @@ def strips(
             (change[owner].astype(np.float32).ravel(), triangles[owner].ravel(), np.arange(len(owner) + 1) * 3),
             shape=(len(owner), len(points)),
         )
-        runs = sparse.vstack([weights[here][starts], steps], format="csr")
+        short = 2 * len(starts) > len(row)
+        runs = weights[here] if short else sparse.vstack([weights[here][starts], steps], format="csr")
         runs.indices, runs.indptr = runs.indices.astype(np.int32), runs.indptr.astype(np.int32)
         offset = (np.arange(len(row)) - np.repeat(starts, lengths)).astype(np.float32)
-        found.append(Strip(slice(top, bottom), np.ascontiguousarray(domain[top:bottom]), runs, lengths, offset))
+        part = np.ascontiguousarray(domain[top:bottom])
+        found.append(Strip(slice(top, bottom), part, runs, None if short else lengths, offset))
     return tuple(found)
 
 
@@ -277,5 +283,8 @@ def _shared(
             values = values * scale
         if outside is not None:
             values[:, outside] = np.nan
+        if n * len(some) <= _VALUES:
+            rows[start : start + step][:, domain] = values
+            continue
         for target, one in zip(rows[start : start + step], values, strict=True):
             target[domain] = one
