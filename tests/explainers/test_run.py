@@ -53,6 +53,59 @@ def test_a_wrong_value_is_refused(option, value, words):
         chosen("lime", {"lime": {option: value}})
 
 
+@pytest.mark.parametrize(
+    ("name", "option", "value", "words"),
+    [
+        ("grad_cam", "space", "odds", "'grad_cam': option space='odds' is not known; choose one of logit, probability"),
+        ("saliency", "space", "odds", "'saliency': option space='odds' is not known"),
+        ("le_grad", "space", "odds", "'le_grad': option space='odds' is not known"),
+        ("attention_rollout", "heads", "odd", "option heads='odd' of 'attention_rollout' is not known"),
+        ("attention_rollout", "discard", 1.0, "discard=1.0 of 'attention_rollout' leaves nothing"),
+        ("transformer_attribution", "relevance", "odd", "option relevance='odd'"),
+        ("kpca_cam", "kernel", "odd", "option kernel='odd' of 'kpca_cam' is not known"),
+        ("shapley_cam", "utility", "odd", "option utility='odd' of 'shapley_cam' is not known"),
+        ("lrp", "rule", "odd", "option rule='odd' of 'lrp' is not known"),
+        ("lrp", "space", "probability", "'lrp' passes logits down"),
+        ("occlusion", "window", 1.5, "'occlusion': option window=1.5 is a share"),
+        ("inclusion", "stride", 0.0, "'inclusion': option stride=0.0 is a share"),
+        ("lime", "draw", "odd", "'lime': option draw='odd' is not known"),
+        ("lime", "draw", "kernel", "'lime': a ridge regression needs samples drawn uniformly"),
+        ("lime", "samples", 2, "'lime': option samples=2 is too few; give 3 or more"),
+        ("lime", "kernel_width", 0.0, "'lime': option kernel_width=0 leaves no sample any weight"),
+        ("banzhaf", "draw", "kernel", "'banzhaf': marginals need samples drawn uniformly"),
+        ("kernel_shap", "samples", 3, "'kernel_shap': option samples=3 is too few; give 4 or more"),
+        ("shapley_sampling", "samples", 3, "samples=3 is too few"),
+        ("region_shap", "samples", 3, "samples=3 is too few"),
+        ("hsic", "samples", 3, "samples=3 is too few"),
+        ("rise", "keep", 1.0, "'rise': option keep=1.0 must lie between 0 and 1"),
+        ("sobol", "draws", 12, "'sobol': option draws=12 must be a power of two"),
+        (
+            "score_cam",
+            "fill",
+            "green",
+            "'score_cam': option fill='green' is not known; choose one of black, zero, mean",
+        ),
+        ("extremal_perturbation", "areas", "much", "option areas='much' is a list of shares"),
+        ("extremal_perturbation", "smoothness", 0.0, "option smoothness=0.0 is a share"),
+        ("centre", "sigma", 0.0, "option sigma=0 of 'centre' gives an empty map"),
+        ("smooth(lime)", "samples", 2, r"'smooth\(lime\)': option samples=2 is too few"),
+        ("smooth_grad", "space", "odds", "'smooth_grad': option space='odds' is not known"),
+    ],
+)
+def test_a_value_that_an_option_cannot_have_is_refused_before_the_network_is_asked(name, option, value, words):
+    with pytest.raises(UsageError, match=words):
+        chosen(["grad_cam", name], {name: {option: value}})
+
+
+def test_every_option_that_is_a_word_has_a_check():
+    free = {"layer", "fuse", "regions"}  # what a network or a mask set must know
+    for entry in EXPLAINERS:
+        for option, default in entry.value.options.items():
+            if isinstance(default, str) and option not in free:
+                with pytest.raises(UsageError, match=option):
+                    chosen(entry.name, {entry.name: {option: "no such word"}})
+
+
 def test_defaults_are_filled_in_and_whole_numbers_taken_for_real_ones():
     assert chosen(["centre", "centre"], {"centre": {"sigma": 1}}) == {"centre": {"sigma": 1.0, "grid": 56}}
     with pytest.raises(UsageError, match="no explainer was named"):

@@ -10,7 +10,18 @@ from collections.abc import Callable
 import numpy as np
 
 from workbench.errors import UsageError
-from workbench.explainers.explainer import Explainer, Function, Job, NativeMaps, Request, add, options_of, statuses
+from workbench.explainers.explainer import (
+    Explainer,
+    Function,
+    Job,
+    NativeMaps,
+    Request,
+    add,
+    checked,
+    checks_of,
+    options_of,
+    statuses,
+)
 
 
 def control(name: str, *, reference: str = "") -> Callable[[Function], Function]:
@@ -18,7 +29,15 @@ def control(name: str, *, reference: str = "") -> Callable[[Function], Function]
 
     def decorate(function: Function) -> Function:
         explainer = Explainer(
-            name, function, "control", "control", options_of(function), engine=__name__, cost="none", classless=True
+            name,
+            function,
+            "control",
+            "control",
+            options_of(function),
+            engine=__name__,
+            cost="none",
+            classless=True,
+            checks=checks_of(function),
         )
         add(explainer, reference=reference)
         return function
@@ -47,11 +66,16 @@ def random(crop: np.ndarray, stream: np.random.Generator, *, grid: int = 7) -> n
     return stream.random((grid, grid))
 
 
-@control("centre")
-def centre(crop: np.ndarray, stream: np.random.Generator, *, sigma: float = 0.25, grid: int = 56) -> np.ndarray:
-    """One fixed Gaussian in the middle of the crop; `sigma` is a share of the crop's side."""
+def _check_sigma(sigma: float) -> None:
     if sigma == 0:
         raise UsageError("option sigma=0 of 'centre' gives an empty map; give a share of the crop's side such as 0.25")
+
+
+@control("centre")
+@checked(_check_sigma)
+def centre(crop: np.ndarray, stream: np.random.Generator, *, sigma: float = 0.25, grid: int = 56) -> np.ndarray:
+    """One fixed Gaussian in the middle of the crop; `sigma` is a share of the crop's side."""
+    _check_sigma(sigma)
     place = ((np.arange(grid) + 0.5) / grid - 0.5) / sigma
     return np.exp(-0.5 * (place[:, None] ** 2 + place[None, :] ** 2))
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Family = Literal["cam", "gradient", "perturbation", "control"]
 Role = Literal["method", "control"]
 Function = TypeVar("Function", bound=Callable[..., Any])
+Check = Callable[..., None]
 
 STATUSES = ("ok", "constant", "non-finite", "zero-gradient", "not computed")
 FLAT = 1e-6  # a map whose range is below this share of its largest absolute value says nothing: "constant"
@@ -35,7 +36,8 @@ class Explainer:
     consumes. together: those of them on which explainers must agree to be computed together, sharing forwards
     (perturbation: also the same `design`). cost: rough number of forward passes per face, in words; expensive: more
     than 200 of them by default. classless: the map knows no class, and is one for all targets. takes_view: a CAM
-    method that is given the whole `View`. free_grid: its maps need not have the layer's resolution.
+    method that is given the whole `View`. free_grid: its maps need not have the layer's resolution. checks: what
+    refuses values of options, see `checked`.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Explainer:
     classless: bool = False
     takes_view: bool = False
     free_grid: bool = False
+    checks: tuple[Check, ...] = ()
 
     def group(self, options: Mapping[str, Any]) -> tuple[Any, ...]:
         """What explainers must agree on to be computed together."""
@@ -61,6 +64,18 @@ class Explainer:
     def own(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options that go to the method itself."""
         return {name: value for name, value in options.items() if name not in self.shared}
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """UsageError, with the explainer's name, for a value that an option cannot have."""
+        for check in self.checks:
+            wanted = inspect.signature(check).parameters
+            if not set(wanted) <= set(options):  # an estimator under a design that has no such option
+                continue
+            try:
+                check(**{name: options[name] for name in wanted})
+            except UsageError as error:
+                line = str(error)
+                raise UsageError(line if repr(self.name) in line else f"{self.name!r}: {line}") from None
 
 
 @dataclass(frozen=True)
@@ -174,6 +189,25 @@ def options_of(function: Callable[..., Any]) -> dict[str, Any]:
     """A function's options are its keyword-only arguments; their defaults are the explainer's."""
     parameters = inspect.signature(function).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def checked(check: Check) -> Callable[[Function], Function]:
+    """Say of a method, a design or an estimator which values its options have, so that another is refused before work.
+
+    `check` is called with the options that its parameters are named after, where all of them exist, and raises
+    UsageError.
+    """
+
+    def decorate(function: Function) -> Function:
+        vars(function)["checks"] = (*checks_of(function), check)
+        return function
+
+    return decorate
+
+
+def checks_of(*functions: Callable[..., Any]) -> tuple[Check, ...]:
+    """What `checked` said of these functions."""
+    return tuple(check for function in functions for check in getattr(function, "checks", ()))
 
 
 def add(explainer: Explainer, *, summary: str = "", reference: str = "") -> None:

@@ -26,7 +26,7 @@ def chosen(names: str | Sequence[str], options: Options | None = None) -> dict[s
     """Every explainer asked for with all its options, defaults filled in; the work itself is not begun.
 
     Raises UnknownNameError for an explainer or an option that does not exist, UsageError for a value of the wrong
-    kind.
+    kind or one that the option cannot have.
     """
     if not isinstance(names, str) and not isinstance(names, Iterable):
         raise UsageError(f"explainers are given by name, not as {names!r}; see `workbench list explainers`")
@@ -44,6 +44,7 @@ def chosen(names: str | Sequence[str], options: Options | None = None) -> dict[s
                 raise UnknownNameError(f"option of {name!r}:", key, defaults)
             given[key] = fitting(name, key, value, defaults[key])
         result[name] = {**defaults, **given}
+        EXPLAINERS[name].value.check(result[name])
     if not result:
         raise UsageError("no explainer was named; see `workbench list explainers`")
     return result

@@ -176,6 +176,7 @@ def _over(base: Entry[Explainer], name: str) -> Explainer:
         cost=f"n = {NOISE['n']} times: {value.cost}",
         expensive=value.expensive or value.family == "perturbation",
         classless=value.classless,
+        checks=value.checks,
     )
 
 

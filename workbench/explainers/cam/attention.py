@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.explainers.explainer import Explainer, Function, Job, NativeMaps, Request, add, options_of, statuses
+from workbench.explainers.explainer import (
+    Explainer,
+    Function,
+    Job,
+    NativeMaps,
+    Request,
+    add,
+    checks_of,
+    options_of,
+    statuses,
+)
 from workbench.explainers.passes import pass_length, streamed
 from workbench.explainers.spaces import check_space
 
@@ -43,6 +53,7 @@ def attention_method(
             engine=ENGINE,
             cost=cost,
             classless=classless,
+            checks=(*(() if classless else (check_space,)), *checks_of(function)),
         )
         add(explainer, summary=summary, reference=reference)
         return function

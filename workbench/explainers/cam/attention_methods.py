@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import UsageError
 from workbench.explainers.cam.attention import attention_method
+from workbench.explainers.explainer import checked
 
 if TYPE_CHECKING:
     import torch
@@ -16,12 +17,27 @@ FUSIONS = ("mean", "max", "min")
 RELEVANCES = ("attention", "lrp")
 
 
+def _check_fusion(heads: str, discard: float) -> None:
+    if heads not in FUSIONS:
+        raise UsageError(f"option heads={heads!r} of 'attention_rollout' is not known; choose {', '.join(FUSIONS)}")
+    if discard >= 1:
+        raise UsageError(f"option discard={discard} of 'attention_rollout' leaves nothing; give a share below 1")
+
+
+def _check_relevance(relevance: str) -> None:
+    if relevance not in RELEVANCES:
+        raise UsageError(
+            f"option relevance={relevance!r} of 'transformer_attribution' is not known; choose {', '.join(RELEVANCES)}"
+        )
+
+
 @attention_method(
     "attention_rollout",
     reference="Abnar & Zuidema, ACL 2020, section 3: Â_l = (A_l + I) / 2 with rows normalised, map = row of Â_L … Â_1",
     cost="1 forward",
     classless=True,
 )
+@checked(_check_fusion)
 def attention_rollout(view: AttentionView, *, heads: str = "mean", discard: float = 0.0) -> torch.Tensor:
     """How much of each place reaches the read-out when attention and residuals are followed through all blocks.
 
@@ -30,10 +46,7 @@ def attention_rollout(view: AttentionView, *, heads: str = "mean", discard: floa
     """
     import torch
 
-    if heads not in FUSIONS:
-        raise UsageError(f"option heads={heads!r} of 'attention_rollout' is not known; choose {', '.join(FUSIONS)}")
-    if discard >= 1:
-        raise UsageError(f"option discard={discard} of 'attention_rollout' leaves nothing; give a share below 1")
+    _check_fusion(heads, discard)
     total: torch.Tensor | None = None
     for table in view.batch.tables:
         fused = table.mean(1) if heads == "mean" else table.amax(1) if heads == "max" else table.amin(1)
@@ -58,6 +71,7 @@ def attention_rollout(view: AttentionView, *, heads: str = "mean", discard: floa
     ),
     cost="1 forward and backward; 2 of each with relevance='lrp'",
 )
+@checked(_check_relevance)
 def transformer_attribution(view: AttentionView, *, relevance: str = "attention") -> torch.Tensor:
     """Attention weighted by its positive effect on the score, followed through all blocks.
 
@@ -68,10 +82,7 @@ def transformer_attribution(view: AttentionView, *, relevance: str = "attention"
     """
     import torch
 
-    if relevance not in RELEVANCES:
-        raise UsageError(
-            f"option relevance={relevance!r} of 'transformer_attribution' is not known; choose {', '.join(RELEVANCES)}"
-        )
+    _check_relevance(relevance)
     total: torch.Tensor | None = None
     tables = view.batch.tables if relevance == "attention" else view.relevances
     for table, gradient in zip(tables, view.gradients, strict=True):

@@ -8,11 +8,19 @@ import numpy as np
 
 from workbench.errors import UsageError
 from workbench.explainers.cam.engine import cam_method
+from workbench.explainers.explainer import checked
 
 if TYPE_CHECKING:
     import torch
 
 KERNELS = ("sigmoid", "rbf")
+
+
+def _check_kernel(kernel: str) -> None:
+    if kernel not in KERNELS:
+        raise UsageError(f"option kernel={kernel!r} of 'kpca_cam' is not known; choose one of {', '.join(KERNELS)}")
+
+
 DENSE = 512  # up to this size a direct method is sure and fast; beyond it, Lanczos
 
 
@@ -60,6 +68,7 @@ def eigen_grad_cam(
     reference="Karmani et al., arXiv 2410.00267: first kernel principal component of the places' activations",
     classless=True,
 )
+@checked(_check_kernel)
 def kpca_cam(
     activations: torch.Tensor,
     gradients: torch.Tensor,
@@ -76,8 +85,7 @@ def kpca_cam(
     """
     import torch
 
-    if kernel not in KERNELS:
-        raise UsageError(f"option kernel={kernel!r} of 'kpca_cam' is not known; choose one of {', '.join(KERNELS)}")
+    _check_kernel(kernel)
     places = _places(activations).double()  # where tanh saturates, what is left of the kernel is small
     length = places.square().sum(2)
     places = places - places.mean(1, keepdim=True)

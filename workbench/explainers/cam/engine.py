@@ -20,6 +20,7 @@ from workbench.explainers.explainer import (
     NativeMaps,
     Request,
     add,
+    checks_of,
     options_of,
     recordable,
     statuses,
@@ -82,6 +83,7 @@ def _register(name: str, reference: str, summary: str, **fields: Any) -> Callabl
             options={**SHARED, **options_of(function)},
             shared=tuple(SHARED),
             engine=ENGINE,
+            checks=(check_space, *checks_of(function)),
             **fields,
         )
         add(explainer, summary=summary, reference=reference)

@@ -8,6 +8,7 @@ from workbench.errors import UsageError
 from workbench.explainers.cam.engine import view_method
 from workbench.explainers.cam.gradient_weighted import weighted
 from workbench.explainers.cam.graph import recorded
+from workbench.explainers.explainer import checked
 
 if TYPE_CHECKING:
     import torch
@@ -18,11 +19,19 @@ if TYPE_CHECKING:
 UTILITIES = ("score", "rest")
 
 
+def _check_utility(utility: str) -> None:
+    if utility not in UTILITIES:
+        raise UsageError(
+            f"option utility={utility!r} of 'shapley_cam' is not known; choose one of {', '.join(UTILITIES)}"
+        )
+
+
 @view_method(
     "shapley_cam",
     reference="Cai, arXiv 2501.06261: w_c = mean_ij (G − ½ H A), H = d²U/dA², L = Σ_c w_c A_c; utility ReST: S + log p",
     cost="1 forward, one more backward and one through it",
 )
+@checked(_check_utility)
 def shapley_cam(view: View, *, utility: str = "score") -> torch.Tensor:
     """Channels weighted by their Shapley value in a second-order expansion of the score.
 
@@ -31,10 +40,7 @@ def shapley_cam(view: View, *, utility: str = "score") -> torch.Tensor:
     grad_cam's); "rest", the paper's residual softmax target, S + log p of each output that the target names, whatever
     `space` says (affect outputs: S). Raises UsageError for another utility.
     """
-    if utility not in UTILITIES:
-        raise UsageError(
-            f"option utility={utility!r} of 'shapley_cam' is not known; choose one of {', '.join(UTILITIES)}"
-        )
+    _check_utility(utility)
     first, second = _derivatives(view, utility)
     return weighted((first - second / 2).mean((2, 3)), view.activations)
 

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from workbench.explainers.explainer import Explainer, Function, Job, NativeMaps, Request, add, options_of, statuses
+from workbench.explainers.explainer import (
+    Explainer,
+    Function,
+    Job,
+    NativeMaps,
+    Request,
+    add,
+    checks_of,
+    options_of,
+    statuses,
+)
 from workbench.explainers.passes import pass_length, streamed
 from workbench.explainers.spaces import check_space, in_space
 
@@ -55,6 +65,7 @@ def gradient_method(
             together=tuple(SHARED),
             engine=ENGINE,
             cost=cost,
+            checks=(check_space, *checks_of(function)),
         )
         add(explainer, summary=summary, reference=reference)
         return function

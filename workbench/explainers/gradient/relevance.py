@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import UnsuitedError, UsageError
+from workbench.explainers.explainer import checked
 from workbench.explainers.gradient.engine import gradient_method
 
 if TYPE_CHECKING:
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from workbench.explainers.gradient.unrolled import Call, Unrolled
 
 RULES = ("epsilon", "gamma")
+
+
+def _check_rule(rule: str, space: str) -> None:
+    if rule not in RULES:
+        raise UsageError(f"option rule={rule!r} of 'lrp' is not known; choose one of {', '.join(RULES)}")
+    if space != "logit":
+        raise UsageError("'lrp' passes logits down and has no rule for probabilities; take space='logit'")
+
+
 SLACK = 1e-3  # of all that was passed back, by which a map may miss the sum it has to have
 NORMS = ("NativeBatchNorm", "CudnnBatchNorm", "MiopenBatchNorm")
 MAXIMA = ("MaxPool2DWithIndices", "MkldnnMaxPool2D")
@@ -78,6 +88,7 @@ def deep_lift(batch: Batch) -> torch.Tensor:
     cost="2 forwards and 1 backward a target",
     particular=True,
 )
+@checked(_check_rule)
 def lrp(batch: Batch, *, rule: str = "epsilon", epsilon: float = 1e-9, gamma: float = 0.25) -> torch.Tensor:
     """Relevance of the logit passed down layer by layer in proportion to what each place gave; signed.
 
@@ -90,10 +101,7 @@ def lrp(batch: Batch, *, rule: str = "epsilon", epsilon: float = 1e-9, gamma: fl
     from captum.attr._utils.lrp_rules import EpsilonRule, GammaRule
     from torch import nn
 
-    if rule not in RULES:
-        raise UsageError(f"option rule={rule!r} of 'lrp' is not known; choose one of {', '.join(RULES)}")
-    if batch.space != "logit":
-        raise UsageError("'lrp' passes logits down and has no rule for probabilities; take space='logit'")
+    _check_rule(rule, batch.space)
     asked = _asked(batch, batch.once("lrp", lambda: _decomposed(batch)))
     maps = []
     for row, weights in enumerate(batch.weights):

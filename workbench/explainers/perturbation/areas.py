@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.errors import UsageError
+from workbench.explainers.explainer import checked
 from workbench.explainers.perturbation import coalitions
 from workbench.explainers.perturbation.plan import Plan, Scene
 
@@ -17,6 +18,7 @@ REST = "rest"
 OPAQUE = -30.0  # natural logarithm of what shines through a mask of 1; e^-30 is nothing beside a float32 of 1
 
 
+@checked(coalitions.at_least(4))
 def areas(scene: Scene, *, regions: str = "facs-au", samples: int = 2048) -> Plan:
     """Coalitions of the regions of the mask set `regions`, drawn onto this face, and of the "rest" of the picture.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.errors import UsageError
+from workbench.explainers.explainer import checked
 from workbench.explainers.perturbation.plan import Estimate, Plan
 
 CHUNK = 128
@@ -41,6 +42,12 @@ def insertion(plan: Plan, scores: np.ndarray) -> Estimate:
     return np.divide(shown, often, out=np.zeros_like(shown), where=often > 1e-9).astype(np.float32)
 
 
+def _check_draw(draw: str) -> None:
+    if draw != "uniform":
+        raise UsageError("marginals need samples drawn uniformly over superpixels; leave out the option draw")
+
+
+@checked(_check_draw)
 def marginals(plan: Plan, scores: np.ndarray) -> Estimate:
     """Mean score of the samples that show a feature minus that of those that hide it.
 
@@ -48,8 +55,9 @@ def marginals(plan: Plan, scores: np.ndarray) -> Estimate:
     reuse"). The first two samples, which show all and nothing, are not drawn and do not enter. 0 for a feature that
     was always shown, or never. Raises UsageError for samples drawn otherwise.
     """
-    if plan.features is None or plan.weights is not None:
-        raise UsageError("marginals need samples drawn uniformly over superpixels; leave out the option draw")
+    if plan.features is None:
+        raise UsageError("marginals need a design with features")
+    _check_draw("uniform" if plan.weights is None else "kernel")
     shown = plan.features[2:].astype(np.float64)
     answers = np.asarray(scores, np.float64)[2:]
     often = shown.sum(0)[:, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 from math import comb
 
@@ -78,6 +79,15 @@ def check_samples(samples: int, least: int) -> None:
     """UsageError for fewer samples than a design can do with."""
     if samples < least:
         raise UsageError(f"option samples={samples} is too few; give {least} or more")
+
+
+def at_least(least: int) -> Callable[[int], None]:
+    """A check of the option `samples`; see `checked`."""
+
+    def check(samples: int) -> None:
+        check_samples(samples, least)
+
+    return check
 
 
 def _mass(players: int, size: int) -> float:

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from workbench.errors import UsageError
-from workbench.explainers.explainer import FLAT, Explainer, Job, NativeMaps, Request, add, options_of, statuses
+from workbench.explainers.explainer import (
+    FLAT,
+    Explainer,
+    Job,
+    NativeMaps,
+    Request,
+    add,
+    checked,
+    checks_of,
+    options_of,
+    statuses,
+)
 from workbench.explainers.passes import pass_length, streamed
 from workbench.explainers.perturbation.fills import check_fill, fill
 from workbench.explainers.spaces import check_space, scores
@@ -32,6 +43,12 @@ SCAN: Final = 7  # places a side that the first look tries
 TOGETHER: Final = 8  # masks in one pass on a CPU, always, so that the last bit depends on nothing else
 
 
+def _check_masks(areas: str, smoothness: float) -> None:
+    parsed(areas)
+    _check_smoothness(smoothness)
+
+
+@checked(_check_masks)
 def extremal_perturbation(
     answer: Answer,
     size: tuple[int, int],
@@ -115,6 +132,11 @@ def first_look(
     return enlarged(torch.stack(kept).unflatten(1, (SCAN, SCAN)), cells)
 
 
+def _check_smoothness(smoothness: float) -> None:
+    if not 0 < smoothness <= 1:
+        raise UsageError(f"option smoothness={smoothness} is a share of the picture's side; give one such as 0.094")
+
+
 class SmoothMasks:
     """Masks (K, h, w) on a grid twice as fine as the cells (K, rows, columns) in [0, 1] that they are made of.
 
@@ -126,8 +148,7 @@ class SmoothMasks:
     def __init__(self, size: tuple[int, int], smoothness: float) -> None:
         import torch
 
-        if not 0 < smoothness <= 1:
-            raise UsageError(f"option smoothness={smoothness} is a share of the picture's side; give one such as 0.094")
+        _check_smoothness(smoothness)
         fine = math.ceil(1.5 / smoothness)
         self.cells = (max(2, min(fine, size[0] // 2)), max(2, min(fine, size[1] // 2)))
         units = [smoothness * count for count in self.cells]  # the kernel's unit, in cells
@@ -261,6 +282,7 @@ add(
         engine=ENGINE,
         cost="450 forwards and 300 backwards a target",
         expensive=True,
+        checks=(check_space, check_fill, *checks_of(extremal_perturbation)),
     ),
     reference="Fong, Patrick & Vedaldi, ICCV 2019, section 3: area constraint by vecsort, smooth max-convolution",
 )

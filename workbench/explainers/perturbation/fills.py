@@ -45,10 +45,10 @@ def fill(kind: str, job: Job, index: int, inputs: torch.Tensor) -> torch.Tensor:
     return black + (white - black) * inputs.new_tensor(share)
 
 
-def check_fill(kind: str) -> None:
+def check_fill(fill: str) -> None:
     """UsageError for a fill that does not exist."""
-    if kind not in FILLS:
-        raise UsageError(f"option fill={kind!r} is not known; choose one of {', '.join(FILLS)}")
+    if fill not in FILLS:
+        raise UsageError(f"option fill={fill!r} is not known; choose one of {', '.join(FILLS)}")
 
 
 def _blurred(inputs: torch.Tensor) -> torch.Tensor:

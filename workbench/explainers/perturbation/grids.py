@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.errors import UsageError
+from workbench.explainers.explainer import checked
 from workbench.explainers.perturbation.plan import Plan, Scene
 
 if TYPE_CHECKING:
     import torch
 
 
+def _check_keep(keep: float) -> None:
+    if not 0 < keep < 1:
+        raise UsageError(f"option keep={keep} must lie between 0 and 1")
+
+
+@checked(_check_keep)
 def random_grids(scene: Scene, *, samples: int = 1000, grid: int = 7, keep: float = 0.5) -> Plan:
     """Coarse random grids, each cell shown with probability `keep`, enlarged bilinearly and shifted at random.
 
@@ -22,8 +29,7 @@ def random_grids(scene: Scene, *, samples: int = 1000, grid: int = 7, keep: floa
     import torch
     from torch.nn import functional
 
-    if not 0 < keep < 1:
-        raise UsageError(f"option keep={keep} must lie between 0 and 1")
+    _check_keep(keep)
     size, stream = scene.size, scene.stream
     cell = (-(-size[0] // grid), -(-size[1] // grid))
     cells = torch.from_numpy((stream.random((samples, grid, grid)) < keep).astype(np.float32)).to(scene.device)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.explainers.perturbation.coalitions import check_samples
+from workbench.explainers.explainer import checked
+from workbench.explainers.perturbation.coalitions import at_least, check_samples
 from workbench.explainers.perturbation.grids import cell_plan
 from workbench.explainers.perturbation.plan import Estimate, Plan, Scene
 
 
+@checked(at_least(4))
 def binary_grids(scene: Scene, *, samples: int = 1000, grid: int = 7) -> Plan:
     """Cells of a grid × grid shown or hidden, each in half of the samples (Latin hypercube of two levels).
 

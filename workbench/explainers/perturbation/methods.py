@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from workbench.explainers.explainer import Explainer, Family, add, options_of
+from workbench.explainers.explainer import Explainer, Family, add, checks_of, options_of
 from workbench.explainers.perturbation.areas import areas
 from workbench.explainers.perturbation.averages import drop, insertion, marginals, mean
 from workbench.explainers.perturbation.channels import channel_weights, channels, noisy_channels, scaled_channels
+from workbench.explainers.perturbation.fills import check_fill
 from workbench.explainers.perturbation.grids import random_grids
 from workbench.explainers.perturbation.hsic import binary_grids, hsic
 from workbench.explainers.perturbation.regression import ridge
@@ -16,6 +17,7 @@ from workbench.explainers.perturbation.shapley import shapley_kernel, shapley_or
 from workbench.explainers.perturbation.sobol import sobol_grids, sobol_total
 from workbench.explainers.perturbation.superpixels import superpixel_orders, superpixels, superpixels_in_turn
 from workbench.explainers.perturbation.windows import openings, windows
+from workbench.explainers.spaces import check_space
 
 
 def perturbation_method(
@@ -54,6 +56,7 @@ def perturbation_method(
         engine="workbench.explainers.perturbation.engine",
         cost=cost,
         expensive=expensive,
+        checks=(check_space, check_fill, *checks_of(design, estimator)),
     )
     add(explainer, summary=summary, reference=reference)
 

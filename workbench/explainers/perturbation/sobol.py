@@ -5,10 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.errors import UsageError
+from workbench.explainers.explainer import checked
 from workbench.explainers.perturbation.grids import cell_plan
 from workbench.explainers.perturbation.plan import Estimate, Plan, Scene
 
 
+def _check_draws(draws: int) -> None:
+    if draws < 2 or draws & (draws - 1):
+        raise UsageError(f"option draws={draws} must be a power of two of at least 2, such as 32")
+
+
+@checked(_check_draws)
 def sobol_grids(scene: Scene, *, grid: int = 8, draws: int = 32) -> Plan:
     """Soft masks on a grid × grid, drawn so that one cell differs: A, B, and A with each cell in turn taken from B.
 
@@ -18,8 +25,7 @@ def sobol_grids(scene: Scene, *, grid: int = 8, draws: int = 32) -> Plan:
     """
     from scipy.stats import qmc
 
-    if draws < 2 or draws & (draws - 1):
-        raise UsageError(f"option draws={draws} must be a power of two of at least 2, such as 32")
+    _check_draws(draws)
     features = grid**2
     points = qmc.Sobol(2 * features, scramble=False).random(draws)
     points = (points + scene.stream.random(2 * features)) % 1

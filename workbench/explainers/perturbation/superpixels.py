@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.errors import UsageError
+from workbench.explainers.explainer import checked
 from workbench.explainers.perturbation import coalitions
 from workbench.explainers.perturbation.plan import Plan, Scene
 
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 DRAWS = ("uniform", "kernel")
 
 
+def _check_draw(draw: str, samples: int) -> None:
+    if draw not in DRAWS:
+        raise UsageError(f"option draw={draw!r} is not known; choose one of {', '.join(DRAWS)}")
+    coalitions.check_samples(samples, 3 if draw == "uniform" else 4)
+
+
+@checked(_check_draw)
 def superpixels(
     scene: Scene, *, segments: int = 30, compactness: float = 20.0, samples: int = 1000, draw: str = "uniform"
 ) -> Plan:
@@ -27,8 +35,7 @@ def superpixels(
     for a grey network: the regions then belong to the photograph and not to the network. SLIC finds fewer than
     `segments` where the picture is plain.
     """
-    if draw not in DRAWS:
-        raise UsageError(f"option draw={draw!r} is not known; choose one of {', '.join(DRAWS)}")
+    _check_draw(draw, samples)
     regions = segmented(scene, segments, compactness)
     players = int(regions.max()) + 1
     if draw == "uniform":
@@ -43,6 +50,7 @@ def superpixels_in_turn(scene: Scene, *, segments: int = 30, compactness: float 
     return partition(scene, regions, coalitions.in_turn(int(regions.max()) + 1))
 
 
+@checked(coalitions.at_least(4))
 def superpixel_orders(scene: Scene, *, segments: int = 30, compactness: float = 20.0, samples: int = 1000) -> Plan:
     """Superpixels entering one by one in random orders; every coalition once where `samples` allow that."""
     regions = segmented(scene, segments, compactness)

@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.errors import UsageError
+from workbench.explainers.explainer import checked
 from workbench.explainers.perturbation.plan import Plan, Scene
 
 if TYPE_CHECKING:
     import torch
 
 
+def _check_shares(window: float, stride: float) -> None:
+    for name, value in (("window", window), ("stride", stride)):
+        if not 0 < value <= 1:
+            raise UsageError(f"option {name}={value} is a share of the picture's side; give a number in (0, 1]")
+
+
+@checked(_check_shares)
 def windows(scene: Scene, *, window: float = 0.25, stride: float = 0.0625) -> Plan:
     """One square window hidden at a time, on a regular grid; the first sample hides nothing.
 
@@ -20,6 +28,7 @@ def windows(scene: Scene, *, window: float = 0.25, stride: float = 0.0625) -> Pl
     return _sliding(scene, window, stride, shown=False)
 
 
+@checked(_check_shares)
 def openings(scene: Scene, *, window: float = 0.25, stride: float = 0.0625) -> Plan:
     """As `windows`, but only the window is shown; the first sample shows nothing."""
     return _sliding(scene, window, stride, shown=True)
@@ -28,9 +37,7 @@ def openings(scene: Scene, *, window: float = 0.25, stride: float = 0.0625) -> P
 def _sliding(scene: Scene, window: float, stride: float, *, shown: bool) -> Plan:
     import torch
 
-    for name, value in (("window", window), ("stride", stride)):
-        if not 0 < value <= 1:
-            raise UsageError(f"option {name}={value} is a share of the picture's side; give a number in (0, 1]")
+    _check_shares(window, stride)
     size = scene.size
     sides = [max(1, round(window * side)) for side in size]
     starts = []
