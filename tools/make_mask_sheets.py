@@ -2,7 +2,8 @@
 
     python tools/make_mask_sheets.py docs/images [--only facs-au …] [--table]
 
-`masks_<set>.png`: each mask on the canonical face, on two public-domain photographs and on a drawn face. --table prints
+`masks_<set>.png`: each mask on the canonical face, on two public-domain photographs and on a drawn face (of a pair
+the right one). --table prints
 the rows of the table in docs/masks.md instead.
 """
 
@@ -28,7 +29,7 @@ from workbench.masks.measure import summary
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WIDTH: Final = 1400
+WIDTH: Final = 1200
 DRAWN: Final = [5, 1]  # seed of the drawn face
 
 
@@ -44,10 +45,10 @@ def pictured() -> FaceSet:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """The figure on white, WIDTH pixels wide, as a PNG of 256 colours."""
+    """The figure on white, WIDTH pixels wide, as a PNG of 128 colours."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=WIDTH / float(figure.get_size_inches()[0]), facecolor="white")
-    picture = Image.open(stream).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT)
+    picture = Image.open(stream).convert("RGB").quantize(128, Image.Quantize.MEDIANCUT)
     picture.save(path, optimize=True)
     print(f"{path} {picture.width} × {picture.height}, {path.stat().st_size / 1000:.0f} kB")
 
@@ -80,7 +81,9 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     faces = pictured()
     for name in args.only:
-        save(mask_sheet(load_masks(name), faces), args.out / f"masks_{name}.png")
+        masks = load_masks(name)
+        once = [entry for entry in masks.names if not entry.startswith("left_")]  # they mirror the right ones
+        save(mask_sheet(masks, faces, names=once), args.out / f"masks_{name}.png")
 
 
 if __name__ == "__main__":

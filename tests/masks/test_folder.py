@@ -1,11 +1,13 @@
 """Masks as image files: round trip, spellings, depths, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from workbench.errors import FrameMismatchError, UnreadableFileError, UsageError, WorkbenchError
-from workbench.masks import load_masks, save_masks
+from workbench.masks import MASKS, by_class, load_masks, save_masks
 
 
 def write(folder, name, values, dtype=np.uint8):
@@ -17,16 +19,36 @@ def disk(height=40, width=30):
     return (y - 20) ** 2 + (x - 15) ** 2 < 60
 
 
-@pytest.mark.parametrize(("name", "frame"), [("friesen-ekman", "published"), ("facs-au", "mediapipe478")])
-def test_round_trip(tmp_path, name, frame):
-    masks = load_masks(name, frame=frame)
-    paths = save_masks(masks, tmp_path / "new" / name)
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize(("name", "frame"), [*((name, "mediapipe478") for name in MASKS.names()), ("areas", "ibug68")])
+def test_round_trip(tmp_path, name, frame, soft):
+    masks = load_masks(name, frame=frame, soft=soft)
+    paths = save_masks(masks, tmp_path / "new" / "folder")
     assert [p.name for p in paths] == [f"{n}_gt.png" for n in masks.names]
-    again = load_masks(tmp_path / "new" / name)
-    assert again.frame == frame
-    assert again.dimension == masks.dimension
-    assert again.maps.equals(masks.maps)
-    assert sorted(p.name for p in (tmp_path / "new" / name).iterdir()) == sorted(p.name for p in paths)
+    again = load_masks(tmp_path / "new" / "folder")
+    assert (again.name, again.frame, again.dimension, again.names) == (name, frame, masks.dimension, masks.names)
+    assert np.abs(again.maps.values - masks.maps.values).max() <= (0.5 / 65535 + 1e-7 if soft else 0)
+    assert again.attrs == masks.attrs
+    assert sorted(p.name for p in (tmp_path / "new" / "folder").iterdir()) == sorted(p.name for p in paths)
+
+
+def test_sides_and_classes_round_trip_too(tmp_path):
+    for number, masks in enumerate((load_masks("facs-au", side="each"), by_class(load_masks("facs-au")))):
+        paths = save_masks(masks, tmp_path / str(number))
+        again = load_masks(tmp_path / str(number))
+        assert again.names == masks.names
+        assert again.classes == masks.classes
+        assert again.maps.equals(masks.maps)
+    assert "AU23-24_gt.png" in {path.name for path in paths}
+
+
+def test_a_file_painted_over_and_stripped_of_its_text_goes_by_its_name(tmp_path):
+    masks = load_masks("jaa-au", side="left")
+    (path,) = save_masks(replace(masks, maps=masks.maps.sel(au=["AU12L"])), tmp_path)
+    Image.fromarray(np.asarray(Image.open(path))).save(path)
+    again = load_masks(tmp_path)
+    assert again.names == ["AU12L"]
+    assert again.attrs["citation"] == "not stated"
 
 
 def test_spellings_depths_and_modes_are_understood(tmp_path):

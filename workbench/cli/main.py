@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from workbench.cli import cluster, explain, faces, fetch, listing, report, score
+from workbench.cli import cluster, explain, faces, fetch, listing, masks, report, score
 from workbench.cli._common import print_json
 from workbench.errors import UsageError, WorkbenchError
 
-VERBS = (listing, fetch, faces, explain, score, cluster, report)
+VERBS = (listing, fetch, faces, masks, explain, score, cluster, report)
 _KEEPING = (fetch.NAME, report.NAME)
 
 

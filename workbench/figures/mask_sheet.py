@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
 
 from workbench.canonical import load_frame
+from workbench.errors import UnknownNameError
 from workbench.faces.faceset import FaceSet
 from workbench.figures import theme
 from workbench.figures.outlines import edges, scaled_features
@@ -19,27 +22,36 @@ _MARGIN = 0.08  # of the face's height, left free around it
 
 
 @theme.themed
-def mask_sheet(mask_set: MaskSet, faces: FaceSet | None = None, *, columns: int = 3, tile: int = 92) -> Figure:
+def mask_sheet(
+    mask_set: MaskSet,
+    faces: FaceSet | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    columns: int = 3,
+    tile: int = 92,
+) -> Figure:
     """A contact sheet: for each mask the canonical face, then every face of `faces` with the mask on it.
 
-    columns: masks in a row; tile: width of a picture in hundredths of an inch. Masks are carried to the faces by their
-    landmarks (`CanonicalFace.unwarp`); the outline of a soft map is at half its height.
+    names: which masks (all); columns: masks in a row; tile: width of a picture in hundredths of an inch. Masks are carried to the faces by their
+    landmarks (`CanonicalFace.unwarp`); the outline of a soft map is at half its height. UnknownNameError for a name
+    that the set has not.
     """
     frame = load_frame(mask_set.frame)
     size = (mask_set.maps.shape[1], mask_set.maps.shape[2])
     high = round(tile * size[0] / size[1])
     count = 0 if faces is None else len(faces)
+    shown = _chosen(mask_set, names)
     cuts = [_cut(faces, index, size, mask_set) for index in range(count)] if faces is not None else []
-    names = mask_set.names
-    columns = max(1, min(columns, len(names)))
-    rows = -(-len(names) // columns)
+    columns = max(1, min(columns, len(shown)))
+    rows = -(-len(shown) // columns)
     sheet = Sheet(
         rows, columns * (1 + count), (float(tile), float(high)), left=12, top=8, gap=6, under=34, bottom=4, right=12
     )
     domain = mask_set.domain.values.astype(bool)
     outline = scaled_features(frame, size)
-    for index, name in enumerate(names):
-        row, column = divmod(index, columns)
+    for position, index in enumerate(shown):
+        name = mask_set.names[index]
+        row, column = divmod(position, columns)
         column *= 1 + count
         values = mask_set.maps.values[index]
         picture = np.zeros((*size, 4))
@@ -56,6 +68,13 @@ def mask_sheet(mask_set: MaskSet, faces: FaceSet | None = None, *, columns: int 
             )
         _label(sheet, row, column, name, float(values[domain].mean()))
     return sheet.figure
+
+
+def _chosen(mask_set: MaskSet, names: Sequence[str] | None) -> list[int]:
+    for name in names or ():
+        if name not in mask_set.names:
+            raise UnknownNameError("mask", name, mask_set.names)
+    return [mask_set.names.index(name) for name in (names or mask_set.names)]
 
 
 def _cut(faces: FaceSet, index: int, size: tuple[int, int], mask_set: MaskSet) -> tuple[np.ndarray, np.ndarray]:

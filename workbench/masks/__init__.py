@@ -4,6 +4,8 @@ from workbench.masks.codebooks import Codebook, codebook_names, load_codebook
 from workbench.masks.folder import save_masks
 from workbench.masks.library import MASKS, add_masks, by_expression, load_masks, masks_on_face
 from workbench.masks.maskset import MaskSet
+from workbench.masks.painted import masks_from_arrays
+from workbench.masks.polygons import masks_from_polygons
 from workbench.masks.sides import by_class, by_side
 
 __all__ = [
@@ -17,6 +19,8 @@ __all__ = [
     "codebook_names",
     "load_codebook",
     "load_masks",
+    "masks_from_arrays",
+    "masks_from_polygons",
     "masks_on_face",
     "save_masks",
 ]
