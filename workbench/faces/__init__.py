@@ -6,7 +6,6 @@ from workbench.faces.faceset import FaceSet, Failure
 from workbench.faces.images import read_image
 from workbench.faces.layouts import LAYOUTS, Notes, layout
 from workbench.faces.load import load_faces
-from workbench.faces.pose import Pose, head_pose
 from workbench.faces.sources import Item
 from workbench.faces.store import save_faces
 
@@ -17,11 +16,9 @@ __all__ = [
     "Failure",
     "Item",
     "Notes",
-    "Pose",
     "au_estimates",
     "coded_aus",
     "demo_faces",
-    "head_pose",
     "layout",
     "load_faces",
     "read_image",

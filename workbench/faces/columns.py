@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 REQUIRED = ("name", "label", "subject", "source", "sha256")
 """Columns that every table has."""
 
-MEASURED = ("padding", "yaw", "pitch", "roll")
-"""Columns that the workbench fills in and that are no groups: `padding` is the crop's share outside the picture, 0 to
-1; `yaw`, `pitch` and `roll` are the head's pose in degrees (`workbench.faces.pose`), NaN where it is unknown."""
+POSE = ("yaw", "pitch", "roll")
+"""Columns of the head's pose in degrees; signs and method in `workbench.canonical.head_pose`."""
+
+MEASURED = ("padding", *POSE)
+"""Columns that the workbench fills in and that are no groups; `padding` is the crop's share outside the picture, 0 to
+1."""
 
 AFFECT = ("valence", "arousal")
 """Columns of affect annotated with a face, each from -1 to 1, NaN where unknown; no groups."""

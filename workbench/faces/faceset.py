@@ -42,8 +42,8 @@ class FaceSet:
         coordinate), `label` (vocabulary expression or "" where unknown), `subject` ("" where unknown),
         `source` (where the picture came from), `sha256` (of the crop's bytes). Further columns are groups, except
         `padding` (share of the crop that lies outside the picture), `yaw`, `pitch` and `roll` (of the head, degrees;
-        signs in `workbench.faces.pose.Pose`) and annotations: `au_12` (0 absent, above 0 present), `au_12_intensity`
-        (0 to 5), `valence`, `arousal`; NaN where not coded.
+        signs in `workbench.canonical.head_pose`), and annotations: `au_12` (0 absent, above 0 present),
+        `au_12_intensity` (0 to 5), `valence`, `arousal`; NaN where not coded.
     failures: inputs without a usable face.
     notes: sentences that a report repeats ("two faces in x.jpg: the largest was taken").
     attrs: how the set was made, and credits, licences and caveats of its sources.

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.canonical import head_pose
 from workbench.errors import UnreadableFileError, UsageError, WorkbenchError
 from workbench.faces.blendshapes import blendshape_row
-from workbench.faces.columns import is_annotation
+from workbench.faces.columns import POSE, is_annotation
 from workbench.faces.crop import crop_face, crop_whole
 from workbench.faces.detector import Detection, Detector, MediapipeDetector
 from workbench.faces.faceset import SCHEMES, FaceSet, Failure, crop_sha256
-from workbench.faces.pose import UNKNOWN, head_pose
 from workbench.faces.sources import Item
 from workbench.faces.supplied import supplied_landmarks
 
@@ -103,7 +103,7 @@ def gather(
                 whole = crop_whole(rgb, face.landmarks, size) if cropped else None
                 crop = whole or crop_face(rgb, face.landmarks, size, margin)
                 first = number == 1
-                pose = head_pose(face.landmarks, scheme) if scheme in SCHEMES else UNKNOWN
+                pose = head_pose(face.landmarks, scheme)
                 rows.append(
                     {
                         "name": f"{item.name}#{number}" if several and all_faces else item.name,
@@ -112,7 +112,7 @@ def gather(
                         "source": item.source,
                         "sha256": crop_sha256(crop.image),
                         "padding": round(crop.padding, 4),
-                        **{angle: round(value, 1) for angle, value in pose._asdict().items()},
+                        **{angle: round(float(value), 1) for angle, value in zip(POSE, pose, strict=True)},
                         **{c: value for c, value in item.groups.items() if first or not is_annotation(c)},
                     }
                 )
