@@ -166,3 +166,48 @@ def test_what_was_explained_goes_before_the_target(four_faces):
     maps = four_faces.assign_coords(explained=(("model", "image"), explained))
     with pytest.raises(UsageError, match="1 maps explain the predicted class"):
         global_heatmaps(maps)
+
+
+def test_flagged_faces_enter_the_mean_and_are_counted(four_faces):
+    maps = four_faces.assign_coords(
+        folded=("image", [True, False, True, False]), turned=("image", [True, False, False, True])
+    )
+    heat, plain = global_heatmaps(maps), global_heatmaps(four_faces)
+    np.testing.assert_array_equal(heat.values, plain.values)
+    cell = {"model": "net0", "explainer": "cam"}
+    assert heat["n_folded"].sel({**cell, "expression": "anger"}).item() == 1
+    assert heat["n_turned"].sel({**cell, "expression": "anger"}).item() == 2
+    assert heat["n_folded"].sel({**cell, "expression": "fear"}).item() == 1
+    assert heat.attrs["policy"] == plain.attrs["policy"]
+    assert "leave_out" not in heat.attrs
+    assert "n_folded" not in plain.coords
+
+
+def test_flagged_faces_are_left_out_and_counted_where_asked(four_faces):
+    maps = four_faces.assign_coords(
+        folded=("image", [True, False, False, False]), turned=("image", [False, False, False, True])
+    )
+    heat = global_heatmaps(maps, leave_out=("folded", "turned"))
+    cell = heat.sel(model="net0", explainer="cam", expression="anger")
+    assert (int(cell.n), int(cell.left_out), int(cell.n_folded), int(cell.n_turned)) == (1, 2, 1, 1)
+    np.testing.assert_allclose(cell, [[1, 0], [0, 0]], atol=1e-6)
+    assert heat.attrs["leave_out"] == "folded, turned"
+    assert "maps of folded and turned faces are left out" in heat.attrs["policy"]
+    one = global_heatmaps(maps, leave_out="folded").sel(model="net0", explainer="cam", expression="anger")
+    assert (int(one.n), int(one.left_out)) == (1, 2)  # the last map is constant
+
+
+def test_a_flagged_face_whose_map_was_not_computed_is_not_counted_as_left_out(build_maps):
+    values = np.arange(8.0).reshape(1, 1, 2, 2, 2)
+    values[0, 0, 1] = np.nan
+    maps = build_maps(values, [["fear", "fear"]], status=[[["ok", "not computed"]]])
+    heat = global_heatmaps(maps.assign_coords(turned=("image", [False, True])), leave_out=["turned"])
+    cell = heat.sel(model="net0", explainer="cam", expression="fear")
+    assert (int(cell.n), int(cell.left_out), int(cell.n_turned)) == (1, 0, 1)
+
+
+def test_flags_that_are_unknown_or_missing_are_refused(four_faces):
+    with pytest.raises(UsageError, match="no coordinate 'folded'"):
+        global_heatmaps(four_faces, leave_out=("folded",))
+    with pytest.raises(UnknownNameError, match="did you mean turned"):
+        global_heatmaps(four_faces, leave_out=("turnd",))
