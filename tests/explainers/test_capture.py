@@ -1,6 +1,8 @@
 """A network is given back exactly as it was, whatever happens while it is borrowed."""
 
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 from workbench.errors import ClassifierError, LayerError
 from workbench.explainers._capture import Forward, Tail, borrowed, plain
+from workbench.explainers.cam.view import Shared
+from workbench.explainers.explainer import Job
 
 
 @dataclass
@@ -341,3 +345,157 @@ def test_gradient_checkpointing_in_a_users_own_forward(toy, reentrant):
     assert torch.equal(found.activations, expected.activations)
     assert torch.allclose(found.gradients, expected.gradients, atol=1e-7)
     assert found.gradients.any()
+
+
+class Steps(nn.Module):
+    """Two convolutions, the layer, and a head that reads the layer's output and what was there before it."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.mid, self.layer = nn.Conv2d(1, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 1, 1), nn.Conv2d(4, 4, 3, 1, 1)
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x):
+        before = self.mid(self.stem(x))
+        return self.read(before, self.layer(before))
+
+    def read(self, before, after):
+        return self.fc(torch.tanh(before + after).mean((2, 3)))
+
+
+class InPlaceOnWhatWasBefore(Steps):
+    def read(self, before, after):
+        before.mul_(0.5).add_(1)
+        after.clamp_(min=0.1)
+        return super().read(before, after)
+
+
+class InPlaceOnTheInput(Steps):
+    def forward(self, x):
+        x.sub_(0.3).div_(0.5)
+        before = self.mid(self.stem(x))
+        return self.read(before, self.layer(before)) + x.mean((1, 2, 3))[:, None]
+
+
+class Viewing(Steps):
+    def read(self, before, after):
+        return super().read(before.view(-1).view(after.shape), after)
+
+
+class Gives(nn.Module):
+    """A module that gives what `make` makes of its input."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def forward(self, *x):
+        return self.make(*x)
+
+
+class Pair(NamedTuple):
+    one: torch.Tensor
+    other: torch.Tensor
+
+
+class Keyed(dict):
+    __getattr__ = dict.__getitem__
+
+
+class InTwo(Steps):
+    """What the first module gives is a thing with names."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.pair = Gives(lambda x: kind(one=x, other=2 * x))
+
+    def forward(self, x):
+        pair = self.pair(self.stem(x))
+        before = self.mid(pair.one)
+        return self.read(before, self.layer(before) + pair.other)
+
+
+class WithTable(Steps):
+    """A module gives a table that has nothing to do with the images, and as many rows as there are images."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = Gives(lambda: torch.arange(12.0).reshape(3, 4))
+
+    def forward(self, x):
+        before, table = self.mid(self.stem(x)), self.table()
+        return self.read(before, self.layer(before)) + self.fc(table.sum(0))
+
+
+class Folded(Steps):
+    """The images of a batch are folded into the places, and taken apart by the size of the batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.fold = Gives(lambda x: x.flatten(2).transpose(1, 2).reshape(-1, 4))
+
+    def forward(self, x):
+        before = self.mid(self.stem(x))
+        rows, after = self.fold(before), self.layer(before)
+        return self.read(before, after) + self.fc(rows.view(len(after), -1, 4).tanh().sum(1))
+
+
+class BatchSecond(Steps):
+    """Tokens first, images second, as in `nn.MultiheadAttention` by default."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens = Gives(lambda x: x.flatten(2).permute(2, 0, 1)[:3])
+
+    def forward(self, x):
+        before = self.mid(self.stem(x))
+        tokens, after = self.tokens(before), self.layer(before)
+        both = torch.cat([tokens, after.flatten(2).permute(2, 0, 1)])
+        return self.fc((both * torch.linspace(0.5, 2, len(both))[:, None, None]).tanh().sum(0))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(InPlaceOnWhatWasBefore, InPlaceOnTheInput, Viewing, WithTable, Folded, BatchSecond),
+        *(partial(InTwo, Pair), partial(InTwo, Keyed)),
+    ],
+)
+def test_the_tail_of_networks_that_make_replay_hard(toy, make, count):
+    """Whatever was run before: one image or several, once or many times, as many copies as there are places or rows."""
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        classifier = toy(make(), "layer", size=(8, 8))
+        inputs = torch.randn(count, 1, 8, 8)
+        last = count - 1
+        choices = [[0], [0], [last] * 4, [0], list(range(count)), [last, 0, 0, 0, last], [0, 0, 0], [last]]
+        drawn = [(torch.tensor(rows), torch.randn(len(rows), 4, 4, 4)) for rows in choices]
+    given = inputs.clone()
+    with borrowed(classifier.module) as module, torch.no_grad():
+        behind = Tail(classifier, module, "layer", inputs)
+        for rows, grids in drawn:
+            handle = module.layer.register_forward_hook(lambda *_, grids=grids: grids.clone())
+            expected = module(given[rows].clone())
+            handle.remove()
+            assert torch.allclose(behind(grids.clone(), rows), expected, atol=1e-5)
+    assert torch.equal(inputs, given)
+
+
+def test_the_tail_of_a_network_that_works_in_place_on_the_layer_is_differentiable(toy):
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        classifier = toy(InPlaceOnWhatWasBefore(), "layer", size=(8, 8))
+        inputs = torch.randn(2, 1, 8, 8)
+    weights, rows = torch.eye(3)[:2], torch.arange(2)
+    with borrowed(classifier.module) as module:
+        forward = Forward(classifier, module, ["layer"], inputs)
+        _, expected = forward.gradients(weights, "logit")
+        leaf = forward.leaves["layer"].detach().requires_grad_()
+        view = Shared(forward, Job(classifier, np.zeros((2, 8, 8, 3), np.uint8), weights[:, None].numpy())).views(
+            "layer", "logit"
+        )[0]
+        found = view.score(view.tail(leaf, rows)).sum()
+        assert torch.allclose(torch.autograd.grad(found, leaf)[0], expected["layer"], atol=1e-6)
+        direction = torch.ones_like(leaf)
+        assert torch.isfinite(view.product(direction)).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -11,6 +12,7 @@ import torch
 from torch.utils import checkpoint
 
 from workbench.errors import ClassifierError, LayerError
+from workbench.explainers.passes import out_of_memory
 from workbench.explainers.spaces import scores
 
 if TYPE_CHECKING:
@@ -138,97 +140,142 @@ class Tail:
 
     One forward of the batch is recorded; in later ones every module that was through before the layer gives what it
     gave then. That holds for any module tree; where the check on the recorded batch fails (a network that computes
-    outside modules with state of its own), the whole network runs each time with the layer's output replaced.
+    outside modules with state of its own, or a module whose output does not hold one image in each place of its first
+    axis), the whole network runs each time with the layer's output replaced.
     """
 
     def __init__(self, classifier: Classifier, module: torch.nn.Module, layer: str, inputs: torch.Tensor) -> None:
         self.classifier, self.module, self.layer = classifier, module, layer
-        self.inputs = inputs
         self.layout: Layout = classifier.layout(layer)
+        self._given = inputs
         self._target = module.get_submodule(layer)
+        self._copy = self._whole = False
         self._kept: dict[torch.nn.Module, list[Any]] = {}
         self._own: torch.Tensor | None = None
-        self._copy = False
+        self._proven: set[bool] = set()  # whether runs of one image, and of several, went through on shared memory
         outputs = self._record()
+        if not self._sound(outputs):
+            self._whole, self._kept = True, {}
+
+    def _sound(self, outputs: torch.Tensor) -> bool:
+        """Whether the replay gives what the recorded forward gave, for other images in other places: one image more
+        than were recorded, so that an axis that is no batch is noticed, whatever its length."""
         assert self._own is not None
-        rows = torch.arange(len(inputs), device=inputs.device).flip(0)
+        count = len(self.inputs)
+        rows = torch.tensor([*range(count - 1, -1, -1), 0], device=self.inputs.device)
         with torch.no_grad():
             try:
-                again = self(self.layout.to_grid(self._own).flip(0), rows)
-                sound = torch.allclose(again, outputs.flip(0), rtol=1e-3, atol=1e-4 * float(outputs.abs().max()) + 1e-6)
-            except RuntimeError:
-                sound = False
-        if not sound:
-            self._kept = {}
+                again = self(self.layout.to_grid(self._own).index_select(0, rows), rows)
+            except Exception as error:
+                if out_of_memory(error):
+                    raise
+                return False
+            expected = outputs[rows]
+            slack = 1e-4 * float(outputs.abs().max()) + 1e-6
+            return torch.allclose(again, expected, rtol=1e-3, atol=slack)
 
     def _record(self) -> torch.Tensor:
         """One forward; the outputs of what is finished before the layer, outermost modules only."""
         parts = self.layer.split(".")
         path = [self.module.get_submodule(".".join(parts[:depth])) for depth in range(len(parts))]
-        beside = {child for one in path for child in one.children()} - set(path) - {self._target}
+        beside = set() if self._whole else {child for one in path for child in one.children()}
+        beside -= {*path, self._target}
         done = False
+        self._kept, self._own = {}, None
 
         def keep(part: torch.nn.Module, _inputs: object, output: Any) -> None:
             if not done:
-                self._kept.setdefault(part, []).append(_copied(output))
+                self._kept.setdefault(part, []).append(_each(torch.Tensor.clone, output))
 
         def stop(_part: torch.nn.Module, _inputs: object, output: Any) -> None:
             nonlocal done
             self._own, done = output.detach().clone(), True
 
-        with ExitStack() as stack, torch.no_grad():
+        with ExitStack() as stack, torch.inference_mode(False), torch.no_grad():
             for part in beside:
                 stack.callback(part.register_forward_hook(keep).remove)
             stack.callback(self._target.register_forward_hook(stop).remove)
-            outputs = self.classifier.outputs_of(self.module(self.inputs))
+            self.inputs = self._given.clone()  # read by the network, which may work on it in place
+            outputs = self.classifier.outputs_of(self.module(self._given.clone()))
         if self._own is None:
             raise LayerError(f"layer {self.layer!r} of {self.classifier.name!r} does not run in a forward")
         return outputs
 
     def __call__(self, grids: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """Outputs (M, columns) where for image rows[m] the layer's places are grids[m]; differentiable in `grids`."""
+        """Outputs (M, columns) where for image rows[m] the layer's places are grids[m]; differentiable in `grids`.
+
+        The network may work in place on `grids`.
+        """
+        if self._copy:
+            return self._run(grids, rows)
+        one = _one(rows)
+        proven = one in self._proven
+        shared = self._tensors()
+        versions = [tensor._version for tensor in shared]
+        found = None
         try:
-            return self._run(grids, rows)
-        except RuntimeError as error:
-            if self._copy or "single memory location" not in str(error):
+            found = self._run(grids if proven else grids.clone(), rows)
+        except RuntimeError as error:  # such as: in place, or a view, of memory that several images share
+            if proven or out_of_memory(error):
                 raise
-            self._copy = True  # the network works in place on what an earlier module gave
-            return self._run(grids, rows)
+        same = [tensor._version for tensor in shared] == versions
+        if found is not None and same:
+            if len(rows) > 1:
+                self._proven.add(one)
+            return found
+        self._copy = True  # the network works in place on what an earlier module gave
+        if not same:
+            self._record()
+        return self._run(grids, rows)
 
     def _run(self, grids: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         assert self._own is not None
-        one = len(rows) > 0 and bool((rows == rows[0]).all())
+        one = _one(rows)
 
-        def take(value: Any) -> Any:
-            if isinstance(value, torch.Tensor):
-                if value.ndim == 0 or len(value) != len(self.inputs):
-                    return value
-                if one and not self._copy:
-                    return value[int(rows[0]) :][:1].expand(len(rows), *value.shape[1:])
-                return value.index_select(0, rows)
-            if isinstance(value, tuple | list):
-                return type(value)(take(part) for part in value)
-            if isinstance(value, dict):
-                return {key: take(part) for key, part in value.items()}
-            return value
+        def taken(value: torch.Tensor) -> torch.Tensor:
+            if value.ndim == 0 or len(value) != len(self.inputs):
+                return value.clone() if self._copy else value
+            if one and not self._copy:
+                return value[int(rows[0]) :][:1].expand(len(rows), *value.shape[1:])
+            return value.index_select(0, rows)
 
-        replaced = self.layout.from_grid(grids, take(self._own))
+        replaced = self.layout.from_grid(grids, taken(self._own))
         with ExitStack() as stack:
             for part, given in self._kept.items():
-                stack.enter_context(_forward_replaced(part, [partial(take, value) for value in given]))
+                stack.enter_context(_forward_replaced(part, [partial(_each, taken, value) for value in given]))
             stack.enter_context(_forward_replaced(self._target, [lambda: replaced]))
-            inputs = take(self.inputs)  # read by no one where what comes first is kept: not worth a copy
+            inputs = taken(self.inputs)  # read by no one where what comes first is kept: not worth a copy
             return self.classifier.outputs_of(self.module(inputs if self._kept else laid_like(inputs, self.inputs)))
 
+    def _tensors(self) -> list[torch.Tensor]:
+        """All that runs share."""
+        assert self._own is not None
+        found = [self.inputs, self._own]
 
-def _copied(value: Any) -> Any:
-    """What a module gave, safe from what later ones do to it in place."""
+        def note(tensor: torch.Tensor) -> torch.Tensor:
+            found.append(tensor)
+            return tensor
+
+        _each(note, list(self._kept.values()))
+        return found
+
+
+def _one(rows: torch.Tensor) -> bool:
+    return len(rows) > 0 and bool((rows == rows[0]).all())
+
+
+def _each(function: Callable[[torch.Tensor], torch.Tensor], value: Any) -> Any:
+    """What a module gave, of the same kind, with `function` of every tensor in it."""
     if isinstance(value, torch.Tensor):
-        return value.clone()
+        return function(value)
     if isinstance(value, tuple | list):
-        return type(value)(_copied(part) for part in value)
+        parts = [_each(function, part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     if isinstance(value, dict):
-        return {key: _copied(part) for key, part in value.items()}
+        made = copy.copy(value)  # keeps a class of its own, such as one whose keys are attributes
+        for key, part in value.items():
+            made[key] = _each(function, part)
+        return made
     return value
 
 

@@ -108,3 +108,13 @@ def test_graph_and_trial_say_the_same(toy, crops, viewed, name, order):
 
 def test_without_a_layer_nothing_is_a_duplicate(toy):
     assert not same_map(toy(nn.Sequential(nn.Flatten(), nn.Linear(256, 3)), ""))
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_a_relu_behind_a_layer_that_is_positive_everywhere_is_found(toy, crops, inplace):
+    """There the gradient is equal at all places; only other values of the layer tell."""
+    conv = nn.Conv2d(1, 4, 3, bias=True)
+    nn.init.constant_(conv.bias, 50.0)
+    module = nn.Sequential(conv, nn.ReLU(inplace=inplace), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    with pytest.raises(UnsuitedError, match="more than pooling and a linear layer lies behind layer '0'"):
+        run(toy(module, "0"), crops, "cam", [0, 1, 2, 0], progress=False)

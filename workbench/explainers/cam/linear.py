@@ -60,9 +60,9 @@ def linear_by_trial(view: View) -> torch.Tensor:
     gradients, activations = view.gradients, view.activations
     noise = torch.randn(activations.shape[1:], generator=torch.Generator().manual_seed(0)).to(activations)
     other = noise * activations.std((1, 2, 3), keepdim=True)
-    rows = torch.arange(len(activations), device=activations.device)
-    found = view.score(view.tail(other, rows), rows).double()
     terms = (gradients * (other - activations)).double().flatten(1)
+    rows = torch.arange(len(activations), device=activations.device)
+    found = view.score(view.tail(other, rows), rows).double()  # may work in place on `other`
     expected = view.scores.double() + terms.sum(1)
     slack = TOLERANCE * (terms.abs().sum(1) + view.scores.double().abs())
     return (found - expected).abs() <= slack

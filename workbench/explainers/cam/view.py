@@ -141,11 +141,11 @@ class View:
         """Outputs (M, columns) where, for image rows[m], the layer's places are grids[m] (M, C, h, w).
 
         Nothing before the layer is computed again. With gradient mode on and grids that require it, differentiable
-        and in one pass; otherwise in passes of a length that fits.
+        and in one pass; otherwise in passes of a length that fits, and the network may then work in place on `grids`.
         """
         behind = self._behind()
         if torch.is_grad_enabled() and grids.requires_grad:
-            return behind(grids, rows)
+            return behind(grids.clone(), rows)  # the network may work in place on what the layer gave
         with torch.no_grad():
             parts = streamed(lambda part: behind(grids[part], rows[part]), len(rows), 64)
             return torch.cat([found for _, found in parts])
@@ -194,7 +194,7 @@ class View:
         with torch.inference_mode(False), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             leaf = self.activations.clone().requires_grad_()
             rows = torch.arange(len(leaf), device=leaf.device)
-            score = self.score(self._behind()(leaf, rows), rows).sum()
+            score = self.score(self._behind()(leaf.clone(), rows), rows).sum()
             (first,) = torch.autograd.grad(score, leaf, create_graph=True)
             if not first.requires_grad:  # the score is linear in the layer
                 return torch.zeros_like(direction)
