@@ -188,6 +188,8 @@ def test_crops_like_a_classifier_has_them(pictures):
     faces = load_faces(pictures[:1], landmarks={"a.png": RING}, like=Like(), progress=False)
     assert (faces.size, faces.attrs["crop"]) == (40, "landmark box, squared, × 1.6")
     assert load_faces(pictures[:1], landmarks={"a.png": RING}, like=Like(), size=24, progress=False).size == 24
+    with pytest.raises(UsageError, match="like is str; give a classifier"):
+        load_faces(pictures[:1], landmarks={"a.png": RING}, like="facemood", progress=False)
     Like.provenance = {}
     assert (
         load_faces(pictures[:1], landmarks={"a.png": RING}, like=Like(), progress=False).attrs["crop"][-6:] == "× 1.15"

@@ -74,6 +74,8 @@ def load_faces(
         if isinstance(source, str | os.PathLike)
         else ("the table" if isinstance(source, pd.DataFrame) else "the list")
     )
+    if like is not None and not hasattr(like, "preprocessing"):
+        raise UsageError(f"like is {type(like).__name__}; give a classifier (see load_classifier), or state size=")
     items, notes, attrs = _items(source, layout, options)
     return gather(
         items,
