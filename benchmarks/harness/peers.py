@@ -96,6 +96,14 @@ class _SomeTokenChannels(_Some, pgc.AblationLayerVit):
     pass
 
 
+def innermost(net: torch.nn.Module, layer: str) -> str:
+    """The last block of a sequence of blocks, which has the same output: what the peer's documentation names
+    (`layer4[-1]`). Given the whole sequence, its AblationCAM would leave all blocks out."""
+    while isinstance(part := net.get_submodule(layer), torch.nn.Sequential):
+        layer = f"{layer}.{next(reversed(part._modules))}"
+    return layer
+
+
 def ablation(
     net: torch.nn.Module, layer: str, inputs: torch.Tensor, k: int, change: Reshape, channels: int
 ) -> np.ndarray:

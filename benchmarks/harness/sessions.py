@@ -88,12 +88,12 @@ def ablation(bench: Bench) -> Iterator[Row]:
     """AblationCAM: ours over all channels, the peer over some of them and scaled."""
     one, image, change = bench.inputs(), networks.pictures(1), peers.reshape(bench.network)
     total = bench.classifier.spatial_layers()[bench.layer][0]
-    some = min(CHANNELS, total)
+    some, inner = min(CHANNELS, total), peers.innermost(bench.net, bench.layer)
     times = bench.clock.interleaved(
         {
             "bare": bench.bare(one),
             "ours": lambda: ours.one(bench.classifier, image, "ablation_cam", [K]),
-            "pgc": bench.quiet(lambda: peers.ablation(bench.net, bench.layer, one, K, change, some)),
+            "pgc": bench.quiet(lambda: peers.ablation(bench.net, inner, one, K, change, some)),
         },
         bench.repetitions,
     )
