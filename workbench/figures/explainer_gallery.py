@@ -100,7 +100,7 @@ def explainer_gallery(
     signed = unsigned = False
     for row, (name, members, shared) in enumerate(rows):
         if name:
-            sheet.row_name(row, name, f"at {_short(shared, 13)}" if shared else "")
+            sheet.row_name(row, name, f"at {_short(shared, 15)}" if shared else "")
         for column, one in members:
             _label(sheet, row, column, one, "" if shared == one.layer else one.layer)
             if one.values is None or not np.isfinite(one.values).all():
