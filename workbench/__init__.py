@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workbench.classifiers import load_classifier as load_classifier
     from workbench.comparison import cluster as cluster
     from workbench.errors import WorkbenchError as WorkbenchError
+    from workbench.explain import au_heatmap as au_heatmap
     from workbench.explain import explain as explain
     from workbench.explain import region_table as region_table
     from workbench.explainers import EXPLAINERS as EXPLAINERS
@@ -34,7 +35,12 @@ if TYPE_CHECKING:
     from workbench.masks import load_masks as load_masks
     from workbench.report import report as report
     from workbench.scores import SCORES as SCORES
+    from workbench.scores import att_cos as att_cos
+    from workbench.scores import attribution_table as attribution_table
+    from workbench.scores import attributions as attributions
+    from workbench.scores import cam_cos as cam_cos
     from workbench.scores import evaluate as evaluate
+    from workbench.scores import region_attributions as region_attributions
     from workbench.widgets import ImageExplorer as ImageExplorer
 
 _ROOMS = {
@@ -46,6 +52,7 @@ _ROOMS = {
     "FaceSet": "faces",
     "explain": "explain",
     "region_table": "explain",
+    "au_heatmap": "explain",
     "EXPLAINERS": "explainers",
     "smooth": "explainers.smoothing",
     "global_heatmaps": "heatmaps",
@@ -56,6 +63,11 @@ _ROOMS = {
     "MASKS": "masks",
     "load_frame": "canonical",
     "evaluate": "scores",
+    "cam_cos": "scores",
+    "att_cos": "scores",
+    "attributions": "scores",
+    "attribution_table": "scores",
+    "region_attributions": "scores",
     "SCORES": "scores",
     "cluster": "comparison",
     "report": "report",

@@ -14,6 +14,7 @@ from workbench.canonical import load_frame
 from workbench.classifiers.classifier import Classifier
 from workbench.errors import UsageError
 from workbench.explain.assembly import assemble, named, to_canonical
+from workbench.explain.au_maps import au_heatmap
 from workbench.explain.native import Options, Store, explain_native, fingerprint, planned
 from workbench.explain.parts import region_table
 from workbench.explain.targets import Aim, Prediction, predict, wanted_targets
@@ -25,6 +26,8 @@ __all__ = [
     "Prediction",
     "Store",
     "assemble",
+    "au_heatmap",
+    "check_request",
     "explain",
     "explain_native",
     "fingerprint",
@@ -65,8 +68,9 @@ def explain(
     (model, explainer) → DataArray (image, y, x) at the method's own resolution instead; with layers, (model,
     explainer, layer).
 
-    Raises UnknownNameError for an unknown explainer, option, control or frame, and UsageError for a wrong target,
-    before any work.
+    Raises UnknownNameError for an unknown explainer, option, control, frame or mask set, and UsageError for a wrong
+    value, a target that no network has, and faces on which regions or the average face cannot be drawn; before any
+    work.
     """
     networks = _networks(classifiers)
     if not isinstance(faces, FaceSet):
@@ -76,19 +80,23 @@ def explain(
         raise UsageError(f"classifiers named {', '.join(names) or '(none)'}; give at least one, each with its own name")
     if not len(faces):
         raise UsageError("there is no face to explain; see FaceSet.failures for what could not be used")
-    planned(explainers, options, limit, controls)
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**63:
-        raise UsageError(f"the seed must be a whole number from 0 to 2^63 − 1, not {seed!r}")
+    check_request(
+        explainers,
+        target=target,
+        layers=layers,
+        frame=frame,
+        seed=seed,
+        options=options,
+        limit=limit,
+        controls=controls,
+        precision=precision,
+    )
     targets = [one.name for one in wanted_targets(target, faces)]
     target = targets[0] if isinstance(target, str) else targets
-    layered([name for name in planned(explainers, options, limit, controls) if "@" not in name], layers, options)
-    if precision not in PRECISIONS:
-        raise UsageError(f"precision {precision!r} is not known; choose one of {', '.join(PRECISIONS)}")
-    if frame != "native":
-        load_frame(frame)
-    native, predictions = {}, {}
+    predictions = {network.name: predict(network, faces, target) for network in networks}
+    _refuse_nothing(networks, predictions)
+    native = {}
     for network in networks:
-        predictions[network.name] = predict(network, faces, target)
         native[network.name] = explain_native(
             network,
             faces,
@@ -116,6 +124,40 @@ def explain(
     return assemble(
         native, predictions, faces, frame=frame, target=target, layers=layers, seed=seed, precision=precision
     )
+
+
+def check_request(
+    explainers: str | Sequence[str],
+    *,
+    target: str | Sequence[str] = "predicted",
+    layers: Sequence[str] | None = None,
+    frame: str = "mediapipe478",
+    seed: int = 0,
+    options: Options | None = None,
+    limit: Mapping[str, int] | None = None,
+    controls: Sequence[str] = (),
+    precision: str = "float32",
+) -> None:
+    """Arguments of `explain`, checked as far as they can be before networks and faces are there; same errors."""
+    plan = planned(explainers, options, limit, controls)
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**63:
+        raise UsageError(f"the seed must be a whole number from 0 to 2^63 − 1, not {seed!r}")
+    wanted_targets(target)
+    layered([name for name in plan if "@" not in name], layers, options)
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision {precision!r} is not known; choose one of {', '.join(PRECISIONS)}")
+    if frame != "native":
+        load_frame(frame)
+
+
+def _refuse_nothing(networks: Sequence[Classifier], predictions: Mapping[str, Prediction]) -> None:
+    """UsageError where no network has any of the targets for any face: there would be no map at all."""
+    aims = [(network, aim) for network in networks for aim in predictions[network.name].aims]
+    if any(aim.weights.any() for _, aim in aims):
+        return
+    reasons = "; ".join(f"{network.name!r} has {aim.reason}" for network, aim in aims if aim.reason)
+    head, labels = next(iter(predictions[networks[0].name].heads.items()))
+    raise UsageError(f"there is nothing to explain: {reasons}; say another target, such as '{head}:{labels[0]}'")
 
 
 def _networks(given: Any) -> list[Classifier]:

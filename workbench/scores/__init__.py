@@ -1,8 +1,28 @@
 """Scores of agreement between maps and masks, each beside its chance level and controls."""
 
+from workbench.scores.attribution import attributions, region_attributions
+from workbench.scores.attribution_table import attribution_table
+from workbench.scores.correlation import correlations
+from workbench.scores.correlation_table import att_cos, cam_cos, correlation_table
 from workbench.scores.evaluation import evaluate
 from workbench.scores.registry import SCORES, Score, score
 from workbench.scores.summary import rows, summary, tidy
 from workbench.scores.table import all_masks
 
-__all__ = ["SCORES", "Score", "all_masks", "evaluate", "rows", "score", "summary", "tidy"]
+__all__ = [
+    "SCORES",
+    "Score",
+    "all_masks",
+    "att_cos",
+    "attribution_table",
+    "attributions",
+    "cam_cos",
+    "correlation_table",
+    "correlations",
+    "evaluate",
+    "region_attributions",
+    "rows",
+    "score",
+    "summary",
+    "tidy",
+]
