@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Explain and write; status 1 if some picture or map failed."""
     from workbench.classifiers import load_classifier
-    from workbench.explain import explain
+    from workbench.explain import check_request, explain
     from workbench.explainers import chosen
     from workbench.faces import load_faces
     from workbench.heatmaps import save
@@ -52,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
     from workbench.report.folder import all_or_nothing
 
     out = out_folder(args.out)
-    methods = chosen(args.explainer)  # an unknown name is refused before any work
+    methods = chosen(args.explainer)
+    check_request(args.explainer, target=args.target, seed=args.seed)  # a slip is refused before any work
     classifier = load_classifier(args.classifier, **classifier_options(args))
     source = args.images[0] if len(args.images) == 1 else [Path(image) for image in args.images]
     faces = load_faces(source, all_faces=args.all_faces)

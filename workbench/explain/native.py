@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from workbench.errors import UnknownNameError, UsageError
-from workbench.explain.regions import face_pictures, region_masks
+from workbench.explain.regions import check_drawable, face_pictures, region_masks
 from workbench.explain.targets import Prediction, predict
 from workbench.explainers import EXPLAINERS, NativeMaps, chosen
 from workbench.explainers.run import Key, layered, run_all
+from workbench.explainers.smoothing import Smoothed
 from workbench.vocabulary import ON_RANDOM_WEIGHTS, RANDOM_WEIGHTS
 
 if TYPE_CHECKING:
@@ -56,8 +57,12 @@ def explain_native(
     comes back "not computed" with its reason; the rest goes on.
     """
     plan = planned(names, options, limit, controls)
+    stated = chosen(_methods(plan), options)
     prediction = prediction or predict(classifier, faces, target)
     wanted = layered(_methods(plan), layers, options)
+    there = np.any([aim.weights.any(1) for aim in prediction.aims], axis=0)
+    for name, given in stated.items():
+        check_drawable(faces, np.flatnonzero(there[: _count(limit, name, len(faces))]).tolist(), given)
     result: dict[Key, NativeMaps] = {}
     for suffix in ("", ON_RANDOM_WEIGHTS):
         part = [name for name in plan if name.endswith(ON_RANDOM_WEIGHTS) == bool(suffix)]
@@ -205,6 +210,10 @@ def planned(
     methods = [name for name in plan if EXPLAINERS[name].value.role == "method"]
     plan += [name for name in dict.fromkeys(controls) if name != RANDOM_WEIGHTS and name not in plan]
     plan += [name + ON_RANDOM_WEIGHTS for name in methods] if RANDOM_WEIGHTS in controls else []
+    smoothed = {name: Smoothed.under(EXPLAINERS[name].value).name for name in methods if "(" in name}
+    for name in options or {}:  # options of others may wait in the same table; near misses of smooth(…) may not
+        if name not in plan and ("(" in name or name in smoothed.values()):
+            raise UsageError(f"options are given for {name!r}, and asked for is {', '.join(smoothed or plan)}")
     if limit is not None and not isinstance(limit, Mapping):
         raise UsageError(
             f"limit is a mapping from explainer to a number of faces, such as {{'lime': 8}}, not {limit!r}"

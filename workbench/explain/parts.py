@@ -19,6 +19,10 @@ def region_table(native: Mapping[tuple[str, ...], xr.DataArray]) -> pd.DataFrame
     image, "rest" included, sum to its score minus the score of the picture that is hidden. NaN where nothing was
     computed. Raises UsageError where no explainer scores regions.
     """
+    if not isinstance(native, Mapping):
+        raise UsageError(
+            f'a table of regions is made of what explain(…, frame="native") returns, not of {type(native).__name__}'
+        )
     rows = []
     for (model, explainer, *_), maps in native.items():
         if "parts" not in maps.attrs:
@@ -32,7 +36,5 @@ def region_table(native: Mapping[tuple[str, ...], xr.DataArray]) -> pd.DataFrame
                 for region, value in zip(names, of_image, strict=True):
                     rows.append((model, explainer, target, str(image), region, value))
     if not rows:
-        raise UsageError(
-            'no explainer among these scores whole regions; explain with "region_shap" and frame="native"'
-        )
+        raise UsageError('no explainer among these scores whole regions; explain with "region_shap" and frame="native"')
     return pd.DataFrame(rows, columns=["model", "explainer", "target", "image", "region", "value"])

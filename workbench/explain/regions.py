@@ -5,9 +5,9 @@ Explainers import neither masks nor faces; what is made here is handed to them a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import Final
+from typing import Final, NoReturn
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
@@ -46,12 +46,7 @@ def region_masks(faces: FaceSet, frame: str | None = None) -> Regions:
 
     @lru_cache(maxsize=_KEPT)
     def drawn(name: str) -> MaskSet:
-        masks = load_masks(name, frame=wanted)
-        if masks.frame != wanted:
-            raise UsageError(
-                f"mask set {name!r} lies on {masks.frame!r}, not on {wanted!r}; give one with maskset.toml"
-            )
-        return masks
+        return _drawn(name, wanted)
 
     @lru_cache(maxsize=_KEPT)
     def regions(name: str, index: int) -> tuple[list[str], np.ndarray]:
@@ -100,6 +95,42 @@ def face_pictures(faces: FaceSet, frame: str | None = None) -> Pictures:
     return pictures
 
 
+def check_drawable(faces: FaceSet, chosen: Sequence[int], options: Mapping[str, object]) -> None:
+    """UsageError or UnknownNameError for what an explainer with these options could not draw on the chosen faces.
+
+    That is the mask set of the option `regions` and the average face of `fill`; to be found out before any work.
+    """
+    average = options.get("fill") == AVERAGE_FACE
+    if not chosen or not (average or "regions" in options):
+        return
+    if "regions" in options and not len(_drawn(str(options["regions"]), frame_for(faces)).names):
+        raise UsageError(f"option regions={options['regions']!r} names a mask set without regions; choose another")
+    face = load_frame(frame_for(faces))
+    bad = [index for index in chosen if _fault(faces, index, face)]
+    if bad:
+        _refuse(faces, bad, face)
+    if average:
+        own = [digest or index for index, digest in enumerate(faces.table["sha256"].astype(str))]
+        used = {own[index] for index in range(len(faces)) if not _fault(faces, index, face)}
+        for index in chosen:
+            if not used - {own[index]}:
+                raise UsageError(_no_other(faces, index))
+
+
+def _drawn(name: str, frame: str) -> MaskSet:
+    masks = load_masks(name, frame=frame)
+    if masks.frame != frame:
+        raise UsageError(f"mask set {name!r} lies on {masks.frame!r}, not on {frame!r}; give one with maskset.toml")
+    return masks
+
+
+def _no_other(faces: FaceSet, index: int) -> str:
+    return (
+        f"there is no other face to average for {faces.names[index]!r}; explain more faces, or choose "
+        "another fill, such as 'blur'"
+    )
+
+
 class _Averages:
     """Sums of all crops on the canonical face, from which any face can be left out again."""
 
@@ -135,10 +166,7 @@ class _Averages:
             total -= colours
             count -= known
         if not (used & ~same).any():
-            raise UsageError(
-                f"there is no other face to average for {self.faces.names[index]!r}; explain more faces, or choose "
-                "another fill, such as 'blur'"
-            )
+            raise UsageError(_no_other(self.faces, index))
         known = (count > 0) & self.face.face_domain
         return np.where(known[..., None], total / np.maximum(count, 1)[..., None], 0), known.astype(np.float32)
 
@@ -159,14 +187,18 @@ def _blended(faces: FaceSet, index: int, averages: _Averages) -> np.ndarray:
 
 def _onto_crop(maps: np.ndarray, faces: FaceSet, index: int, face: CanonicalFace) -> np.ndarray:
     """Canonical maps (K, h, w) on this face's crop (K, S, S), 0 outside the face; UsageError names a bad face."""
-    fault = _fault(faces, index, face)
-    size = (faces.size, faces.size)
-    if not fault:
-        result: np.ndarray = face.unwarp(maps, faces.landmarks[index], size, faces.scheme)
-        return np.nan_to_num(result, nan=0)
+    if _fault(faces, index, face):
+        _refuse(faces, [index], face)
+    result: np.ndarray = face.unwarp(maps, faces.landmarks[index], (faces.size, faces.size), faces.scheme)
+    return np.nan_to_num(result, nan=0)
+
+
+def _refuse(faces: FaceSet, bad: Sequence[int], face: CanonicalFace) -> NoReturn:
+    first, others = bad[0], [repr(faces.names[index]) for index in bad[1:]]
+    also = f" (unusable too: {', '.join(others[:8])}{', …' if len(others) > 8 else ''})" if others else ""
     raise UsageError(
-        f"the landmarks of {faces.names[index]!r} {fault}, so nothing can be drawn on that face; leave it out or "
-        "detect it again"
+        f"the landmarks of {faces.names[first]!r} {_fault(faces, first, face)}, so nothing can be drawn on that face; "
+        f"leave it out or detect it again{also}"
     )
 
 

@@ -99,15 +99,16 @@ def predict(classifier: Classifier, faces: FaceSet, target: str | Sequence[str] 
     return Prediction(heads, activated, tuple(_aim(one, bare, faces) for one in wanted))
 
 
-def wanted_targets(target: str | Sequence[str], faces: FaceSet) -> tuple[Target, ...]:
-    """The targets asked for, each checked as far as it can be without a network."""
+def wanted_targets(target: str | Sequence[str], faces: FaceSet | None = None) -> tuple[Target, ...]:
+    """The targets asked for, each checked as far as it can be without a network (and without faces, for None)."""
     names = [target] if isinstance(target, str) or not isinstance(target, Sequence) else list(target)
     if not names:
         raise UsageError(f"no target was named; say {WAYS}")
     found = tuple(_read(name) for name in names)
     if len({one.name for one in found}) < len(found):
         raise UsageError(f"a target is named twice among {', '.join(map(str, names))}")
-    if any(one.name == "labelled" for one in found) and not any(str(label) for label in faces.table["label"]):
+    labels = None if faces is None else faces.table["label"]
+    if labels is not None and any(one.name == "labelled" for one in found) and not any(str(one) for one in labels):
         raise UsageError(
             "target 'labelled' needs labels, and no face has one; put the pictures into folders named like "
             "expressions, or list them in a table with a column 'label'"

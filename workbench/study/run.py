@@ -40,11 +40,18 @@ def run_study(
     (classifier, explainer) pair.
     """
     from workbench.classifiers import load_classifier
-    from workbench.explain import explain
-    from workbench.explain.native import planned
+    from workbench.explain import check_request, explain
     from workbench.masks import load_masks
 
-    planned(study.explainers, study.options, study.limit, study.controls)
+    check_request(
+        study.explainers,
+        target=study.target,
+        frame=study.frame,
+        seed=study.seed,
+        options=study.options,
+        limit=study.limit,
+        controls=study.controls,
+    )
     masks = tuple(
         load_masks(_near(study, row["name"]), frame=study.frame, **{k: v for k, v in row.items() if k != "name"})
         for row in study.masks
