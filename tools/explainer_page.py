@@ -45,16 +45,17 @@ LIMITS: Final = (
     "of the CAM layer takes the mean of all places. In the CNN that is the mouth. In the ViT the class token reads "
     "places that have already exchanged what they know: the largest fall is mostly at the mouth, but other places "
     "matter as well, for and against.",
-    "Methods that miss the mouth in the ViT were looked at one by one; none is a fault of the code. `hires_cam` and "
-    "`eigen_grad_cam` show what the layer does: their maps correlate .82 and .74 with the removal of places. "
-    "`grad_cam`, `x_grad_cam`, `ablation_cam`, `finer_cam` and `shapley_cam` give a channel one weight for all "
-    "places, and so carry over what all tokens share; `grad_cam` equals a computation by hand to 1e-6 of its "
-    "largest value. `le_grad` asks what a place would add if it were attended to more, also where it is not "
-    "attended to (the last block alone: AUC .36), and reads the score out behind blocks after which this network "
-    "was never trained to be read; it equals a loop by hand to the last bit. `ts_cam` multiplies attention that is "
-    "at the mouth (AUC .95) by the read-out of single places, for which the network was not trained either (AUC "
-    ".19). `eigen_cam`, `kpca_cam`, `fem` and `layer_attention` know no class, and the sign of a principal "
-    "component is a convention: an AUC near 0 is a mouth found with the other sign.",
+    "Methods that miss the mouth in the ViT: `hires_cam` and `eigen_grad_cam` show what the layer does: their maps "
+    "correlate .82 and .74 with the removal of places. `grad_cam`, `x_grad_cam`, `ablation_cam`, `finer_cam` and "
+    "`shapley_cam` give a channel one weight for all places, and so carry over what all tokens share; `grad_cam`, "
+    "`x_grad_cam`, `ablation_cam` and `hires_cam` equal computations by hand to 1e-5 of their largest value "
+    "(`x_grad_cam` with the mean gradient as weight where a channel's sum cancels, as its docstring says). "
+    "`le_grad` asks what a place would add if it were attended to more, also where it is not attended to (the last "
+    "block alone: AUC .36), and reads the score out behind blocks after which this network was never trained to be "
+    "read; it equals a loop by hand to the last bit. `ts_cam` multiplies attention that is at the mouth (AUC .95) "
+    "by the read-out of single places, for which the network was not trained either (AUC .19). `eigen_cam`, "
+    "`kpca_cam`, `fem` and `layer_attention` know no class, and the sign of a principal component is a convention: "
+    "an AUC near 0 is a mouth found with the other sign.",
     "In the CNN only `deconvolution` misses it. It is captum's to the last bit, does not ask whether a ReLU was "
     "active, and its maps for two classes correlate .78. Maps at the picture's resolution that change sign from "
     "pixel to pixel have an AUC near .5 wherever their mass lies.",
