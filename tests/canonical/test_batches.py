@@ -76,5 +76,7 @@ def test_what_does_not_fit_is_refused_in_one_line():
             face.warp(bad_maps, bad_landmarks)
     with pytest.raises(UsageError, match=r"\(4, 4\)"):
         face.warp(maps[0, 0], landmarks[0])
+    with pytest.raises(UsageError, match="not finite"):
+        face.warp(maps[0], np.where(np.arange(68)[:, None] == 3, np.nan, landmarks[0]))
     with pytest.raises(UnknownNameError, match="did you mean density"):
         face.warp(maps, landmarks, semantics="densty")

@@ -150,9 +150,12 @@ class CanonicalFace:
     def landmark_points(self, landmarks: np.ndarray, scheme: str | None = None) -> np.ndarray:
         """Landmarks (…, P, 2) in this frame's scheme, helper points included: (…, P, 2) shares of the crop.
 
-        UsageError for another number of points, and for a scheme that cannot give this frame's.
+        UsageError for another number of points, for a scheme that cannot give this frame's, and for landmarks that are
+        not finite.
         """
         landmarks = np.asarray(landmarks, dtype=float)
+        if not np.isfinite(landmarks).all():
+            raise UsageError("landmarks are not finite; leave that face out, or detect it again")
         if landmarks.shape[-2:] == self.points.shape and scheme in (None, self.scheme):
             return landmarks
         if landmarks.ndim not in (2, 3) or landmarks.shape[-1] != 2 or landmarks.shape[-2] not in SCHEME_OF_COUNT:

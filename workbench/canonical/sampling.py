@@ -18,7 +18,7 @@ from scipy import sparse
 
 from workbench.canonical.triangles import areas
 
-_BLOCK: Final = 16384  # places at a time: temporaries of a whole grid cost more in memory than in sums
+_BLOCK: Final = 32768  # places at a time: temporaries of a whole grid cost more in memory than in sums
 _FEW: Final = 3  # up to so many maps a face are gathered at once; more share one matrix
 _VALUES: Final = 2**18  # values of a product of many maps at once: what still fits the cache
 _TOGETHER: Final = 8  # but at least so many maps, as their products share the reading of the matrix
@@ -109,7 +109,7 @@ class _Source:
     size: tuple[int, int]
     row: int  # stored width, at least 2
     within: bool  # no place lies outside the crop
-    clear: tuple[bool, bool]  # no place has an edge's value in x, in y
+    clear: bool  # every place lies between the map's own pixel centres
 
 
 def sample(
@@ -131,10 +131,9 @@ def sample(
     maps = _wide(maps)
     corners = points[:, used]  # a place lies between the corners of its triangle
     low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
-    inner = (low * size[::-1] >= 0.5 + _CLEAR) & (high * size[::-1] <= np.array(size[::-1]) - 0.5 - _CLEAR)
-    source = _Source(
-        size, maps.shape[3], bool((low >= 0).all() and (high <= 1).all()), (bool(inner[0]), bool(inner[1]))
-    )
+    sides = np.array(size[::-1])
+    clear = bool((low * sides >= 0.5 + _CLEAR).all() and ((1 - high) * sides >= 0.5 + _CLEAR).all())
+    source = _Source(size, maps.shape[3], bool((low >= 0).all() and (high <= 1).all()), clear)
     if maps.shape[1] > _FEW:
         for f, face in enumerate(maps):
             _shared(frame, points[f : f + 1], face, source, out[f], None if factor is None else factor[f])
@@ -162,7 +161,7 @@ def interpolate(shares: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.nd
     """
     wide = _wide(maps[None])
     places = np.ascontiguousarray(shares.T.astype(np.float32, copy=False))
-    source = _Source((maps.shape[1], maps.shape[2]), wide.shape[3], False, (False, False))
+    source = _Source((maps.shape[1], maps.shape[2]), wide.shape[3], False, False)
     values, outside = _gathered(places, len(shares), wide, source)
     return values, np.ones(len(shares), bool) if outside is None else ~outside
 
@@ -181,32 +180,28 @@ def _corners(
 ) -> Iterator[tuple[slice, np.ndarray, tuple[np.ndarray, ...], np.ndarray | None]]:
     """Block by block: its places, index of the upper left neighbour, weights of the four, and which lie outside."""
     low, high = np.float32(-_EDGE), np.float32(1 + _EDGE)
+    sides = np.array([[source.size[1]], [source.size[0]]], np.float32)
+    last = np.maximum(sides - 2, 0)  # a place is read from here at the latest, and from the next pixel
     for start in range(0, shares.shape[1], _BLOCK):
         block = slice(start, start + _BLOCK)
-        x, y = shares[:, block]
-        outside = None if source.within else (x < low) | (x > high) | (y < low) | (y > high)
-        left, dx = _split(x, source.size[1], source.clear[0])
-        above, dy = _split(y, source.size[0], source.clear[1])
+        places = shares[:, block]
+        outside = None if source.within else np.any((places < low) | (places > high), axis=0)
+        at = places * sides
+        at -= np.float32(0.5)
+        if not source.clear:
+            np.maximum(at, np.float32(0), out=at)
+            np.minimum(at, sides - 1, out=at)
+        first = np.floor(at)
+        if not source.clear:
+            np.minimum(first, last, out=first)
+        dx, dy = np.subtract(at, first, out=at)
+        left, above = first.astype(np.int32)
         above *= source.row
         above += left
         both = dx * dy
         right, below, own = dx - both, dy - both, 1 - dx
         own -= below
         yield block, above, (own, right, below, both), outside
-
-
-def _split(share: np.ndarray, size: int, clear: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Left (upper) neighbour, at most the last but one, and the distance from it in pixels."""
-    at = share * np.float32(size)
-    at -= np.float32(0.5)
-    if not clear:
-        np.maximum(at, np.float32(0), out=at)
-        np.minimum(at, np.float32(size - 1), out=at)
-    first = np.floor(at)
-    if not clear:
-        np.minimum(first, np.float32(max(size - 2, 0)), out=first)
-    at -= first
-    return first.astype(np.int32), at
 
 
 def _gathered(shares: np.ndarray, n: int, maps: np.ndarray, source: _Source) -> tuple[np.ndarray, np.ndarray | None]:
