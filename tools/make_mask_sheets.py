@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +25,7 @@ from workbench.faces import demo_faces
 from workbench.faces.faceset import FaceSet
 from workbench.figures.mask_sheet import mask_sheet
 from workbench.masks import MASKS, load_masks
-from workbench.masks.measure import summary
+from workbench.masks.measure import distinctness, summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,18 +55,26 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def table(names: Sequence[str]) -> None:
-    """The rows of docs/masks.md: the worst entry of each set in each respect."""
+    """The tables of docs/masks.md: the worst entry of each set in each respect, and every unit of facs-au."""
+
+    def cell(value: float, entry: str, fine: bool) -> str:
+        return f"{value:.3f}" if fine else f"{value:.3f} ({entry})"
+
     for name in names:
         found = summary(MASKS[name].value)
-        cells = [f"`{name}`", str(len(load_masks(name).names))]
-        for measure in ("mirror", "scale", "roll", "symmetry"):
-            value, entry = found[measure]
-            cells.append(f"{value:.3f}" + (f" ({entry})" if value < 0.9995 else ""))
-        value, entry, other = found["overlap"]
-        cells.append(f"{value:.3f} ({entry}, {other})" if value > 0 else "0")
-        cells.append(f"{found['inside'][0]:.3f}")
-        cells.append(f"{found['area'][0]:.3f} … {found['area'][1]:.3f}")
+        cells = [f"`{name}`", str(len(MASKS[name].details["entries"]))]
+        cells += [cell(*found[key], found[key][0] > 0.9995) for key in ("mirror", "scale", "roll", "symmetry")]
+        cells.append(cell(*found["overlap"], found["overlap"][0] == 0))
+        cells.append(f"{found['least'][0]:.3f} … {found['most'][0]:.3f}")
+        cells += [cell(*found[key], found[key][0] < 0.0005) for key in ("lost", "lost_ibug68")]
+        cells.append(cell(*found["inside"], found["inside"][0] > 0.9995))
         print("| " + " | ".join(cells) + " |")
+    units = load_masks("facs-au")
+    apart = distinctness(units)
+    reasons = json.loads(str(units.attrs["reasons"]))
+    for name in units.names:
+        nearest = f"{apart['nearest'][name]} {apart['iou'][name]:.2f}"
+        print(f"| {name} | {'; '.join(reasons[name])} | {units.areas[name]:.3f} | {nearest} |")
 
 
 def main() -> None:

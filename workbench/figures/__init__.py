@@ -4,6 +4,8 @@ from workbench.figures.confusion import confusion
 from workbench.figures.dendrogram import dendrogram
 from workbench.figures.explainer_gallery import explainer_gallery
 from workbench.figures.global_heatmaps import global_heatmaps
+from workbench.figures.layer_profile import layer_profile
+from workbench.figures.mask_sheet import mask_sheet
 from workbench.figures.masks import masks
 from workbench.figures.overlay import overlay
 from workbench.figures.overlay_grid import overlay_grid
@@ -16,6 +18,8 @@ __all__ = [
     "dendrogram",
     "explainer_gallery",
     "global_heatmaps",
+    "layer_profile",
+    "mask_sheet",
     "masks",
     "overlay",
     "overlay_grid",

@@ -32,9 +32,9 @@ def mask_sheet(
 ) -> Figure:
     """A contact sheet: for each mask the canonical face, then every face of `faces` with the mask on it.
 
-    names: which masks (all); columns: masks in a row; tile: width of a picture in hundredths of an inch. Masks are carried to the faces by their
-    landmarks (`CanonicalFace.unwarp`); the outline of a soft map is at half its height. UnknownNameError for a name
-    that the set has not.
+    names: which masks (all); columns: masks in a row; tile: width of a picture in hundredths of an inch. Masks are
+    carried to the faces by their landmarks (`CanonicalFace.unwarp`); the outline of a soft map is at half its height.
+    UnknownNameError for a name that the set has not.
     """
     frame = load_frame(mask_set.frame)
     size = (mask_set.maps.shape[1], mask_set.maps.shape[2])
@@ -64,7 +64,13 @@ def mask_sheet(
             mask = drawn[index][..., None]
             sheet.image(row, column + k, crop / 255 * (1 - 0.4 * mask) + 0.4 * mask * _FILL)
             sheet.lines(
-                row, column + k, edges(drawn[index] >= 0.5), drawn[index].shape, color=theme.CONTOUR, linewidth=1.0
+                row,
+                column + k,
+                edges(drawn[index] >= 0.5),
+                drawn[index].shape,
+                color=theme.CONTOUR,
+                linewidth=0.9,
+                path_effects=theme.halo(2.0),
             )
         _label(sheet, row, column, name, float(values[domain].mean()))
     return sheet.figure

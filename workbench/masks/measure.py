@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from workbench.canonical import IBUG, MEDIAPIPE, convert, load_frame
+from workbench.canonical import IBUG, MEDIAPIPE, PUBLISHED, convert, load_frame
 from workbench.masks.definition import Definition
 from workbench.masks.drawing import draw, shapes_of
 from workbench.masks.geometry import filled
@@ -83,18 +84,30 @@ def extent(masks: MaskSet) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("entry")
 
 
-def summary(definition: Definition, frame: str = MEDIAPIPE, fine: int = 896) -> dict[str, Any]:
-    """The worst entry in each respect: {measure: (value, entry)}; areas as (least, greatest)."""
-    masks = draw(definition, frame)
+def summary(definition: Definition, fine: int = 896) -> dict[str, tuple[float, str]]:
+    """The worst entry of a set in each respect: {measure: (value, entry)}.
+
+    `mirror`, `scale`, `roll`, `symmetry` as in `equivariance`; `overlap`: greatest IoU outside the declared classes on
+    mediapipe478 (entry: both names); `least` and `most`: areas there; `lost`, `lost_ibug68`: greatest share cut off by
+    that frame; `inside`: least share inside the face of `published`, whose canvas is larger than the face.
+    """
+    masks = draw(definition, MEDIAPIPE)
     moved, apart, where = equivariance(definition, fine=fine), distinctness(masks), extent(masks)
-    found: dict[str, Any] = {
-        name: (float(moved[name].min()), str(moved[name].idxmin())) for name in ("mirror", "scale", "roll", "symmetry")
-    }
+    inside = extent(draw(definition, PUBLISHED))["inside"]
+    found = {name: _worst(moved[name]) for name in moved}
     closest = int(apart["iou"].argmax())
-    found["overlap"] = (float(apart["iou"].iloc[closest]), str(apart.index[closest]), apart["nearest"].iloc[closest])
-    found["inside"] = (float(where["inside"].min()), str(where["inside"].idxmin()))
-    found["area"] = (float(where["area"].min()), float(where["area"].max()))
-    return found
+    found["overlap"] = (float(apart["iou"].iloc[closest]), f"{apart.index[closest]}, {apart['nearest'].iloc[closest]}")
+    found["inside"] = _worst(inside)
+    found["least"], found["most"] = _worst(where["area"]), _worst(where["area"], greatest=True)
+    for name, frame in (("lost", MEDIAPIPE), ("lost_ibug68", IBUG)):
+        lost = json.loads(str(draw(definition, frame).attrs["lost"]))
+        found[name] = _worst(pd.Series(lost), greatest=True)
+    return {str(name): value for name, value in found.items()}
+
+
+def _worst(values: pd.Series[Any], greatest: bool = False) -> tuple[float, str]:
+    at = int(values.argmax() if greatest else values.argmin())
+    return float(values.iloc[at]), str(values.index[at])
 
 
 def _test_face(scheme: str, lopsided: bool = True) -> np.ndarray:

@@ -116,7 +116,8 @@ def _feature(feature: Any, where: str, frame: str) -> tuple[str, str, list[list[
     if not isinstance(name, str) or not name.strip():
         raise UsageError(f"{where}: a feature has no properties.name; name the mask that it belongs to")
     where = f"{where}: {name!r}"
-    geometry = feature.get("geometry") if isinstance(feature.get("geometry"), dict) else {}
+    found = feature.get("geometry")
+    geometry: dict[str, Any] = found if isinstance(found, dict) else {}
     kind = geometry.get("type")
     if kind not in _GEOMETRIES:
         raise UsageError(f"{where}: the geometry is {kind!r}; draw a {' or '.join(_GEOMETRIES)}")
@@ -141,8 +142,9 @@ def _feature(feature: Any, where: str, frame: str) -> tuple[str, str, list[list[
 
 def _ring(ring: Any, where: str, frame: str) -> list[list[float]]:
     height, width = FRAMES[frame]
+    given: list[Any] = ring if isinstance(ring, list) else [None]
     points = []
-    for point in ring if isinstance(ring, list) else [None]:
+    for point in given:
         numbers = isinstance(point, list) and len(point) >= 2 and all(type(v) in (int, float) for v in point[:2])
         if not numbers or not np.isfinite(point[:2]).all():
             raise UsageError(f"{where}: {point!r} is no point; write [x, y]")
