@@ -1,6 +1,8 @@
 """Several targets, layers and heads in one call: named, shared, and each equal to the call that asks for it alone."""
 
 import json
+from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from torch import nn
 from workbench.classifiers import load_classifier
 from workbench.classifiers.classifier import Classifier
 from workbench.errors import UnknownNameError, UsageError
-from workbench.explain import explain, predict
+from workbench.explain import explain, predict, region_table
 from workbench.heatmaps import global_heatmaps
 
 EXPRESSIONS = ["anger", "fear", "happiness"]
@@ -183,6 +185,17 @@ def test_one_selected_target_goes_on_to_global_heatmaps(maps):
         ({"layers": ["first"], "explainers": "saliency"}, UsageError, "'saliency' looks at no layer"),
         ({"layers": ["first"], "options": {"grad_cam": {"layer": "second"}}}, UsageError, "and layers= besides"),
         ({"precision": "half"}, UsageError, "precision 'half' is not known; choose one of float32, bfloat16"),
+        ({"options": {"grad_cam": {"space": "odds"}}}, UsageError, "'grad_cam': option space='odds' is not known"),
+        (
+            {"explainers": "smooth(grad_cam, n=2)", "options": {"smooth(grad_cam)": {"n": 3}}},
+            UsageError,
+            r"options are given for 'smooth\(grad_cam\)', and asked for is smooth\(grad_cam, n=2\)",
+        ),
+        (
+            {"explainers": "smooth(grad_cam)", "options": {"grad_cam": {"layer": "first"}}},
+            UsageError,
+            r"options are given for 'grad_cam', and asked for is smooth\(grad_cam\)",
+        ),
     ],
 )
 def test_a_slip_is_refused_before_any_work(network, faces, monkeypatch, change, error, words):
@@ -200,6 +213,44 @@ def test_a_head_that_the_network_lacks_is_named(faces):
     (failure,) = json.loads(maps.attrs["failures"])
     assert failure["reason"] == "no head 'expression'; its heads: au"
     assert set(maps["predicted"].values.ravel()) == {""}
+
+
+def test_a_target_that_no_network_has_is_refused_and_another_offered(network, faces):
+    module = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    units = load_classifier(module, heads={"au": UNITS}, size=16, channels=1, name="units")
+    words = "nothing to explain: 'units' has no head 'expression'; its heads: au; .* such as 'au:1'"
+    with pytest.raises(UsageError, match=words):
+        explain(units, faces, "saliency", progress=False)
+    with pytest.raises(UsageError, match=r"'units' has no au for 25; its classes: .*"):
+        explain(units, faces, "saliency", target="au:25", progress=False)
+    both = explain([network, units], faces, "saliency", progress=False)
+    assert set(both["status"].sel(model="units").values.ravel()) == {"not computed"}
+
+
+@pytest.mark.parametrize(
+    "options", [{"regions": "face-regions", "samples": 40}, {"fill": "average_face", "samples": 40}]
+)
+def test_faces_that_cannot_be_drawn_on_are_named_before_any_work(network, faces, monkeypatch, options):
+    landmarks = faces.landmarks.copy()
+    landmarks[2:] = landmarks[2:] * [-1, 1] + [1, 0]
+    wrong = replace(faces, landmarks=landmarks)
+    asked = {"explainers": ["saliency", "region_shap"], "options": {"region_shap": options}, "progress": False}
+    limited = explain(network, wrong, limit={"region_shap": 2}, **asked)
+    assert limited["status"].sel(explainer="region_shap").values.ravel().tolist() == ["ok"] * 2 + ["not computed"] * 2
+    monkeypatch.setattr(
+        import_module("workbench.explain.native"), "run_all", lambda *_, **__: pytest.fail("work was begun")
+    )
+    with pytest.raises(UsageError, match=r"landmarks of 'c' turn 100% of the face over, .* \(unusable too: 'd'\)"):
+        explain(network, wrong, **asked)
+    with pytest.raises(UnknownNameError, match="no mask set 'nowhere'"):
+        explain(network, faces, **{**asked, "options": {"region_shap": {"regions": "nowhere"}}})
+    with pytest.raises(UsageError, match="no other face to average for 'a'"):
+        explain(network, faces[:1], **{**asked, "options": {"region_shap": {"fill": "average_face"}}})
+
+
+def test_a_table_of_regions_needs_native_maps(network, faces):
+    with pytest.raises(UsageError, match=r"returns, not of DataArray"):
+        region_table(explain(network, faces[:1], "saliency", progress=False))
 
 
 def test_a_wrong_layer_of_one_network_is_recorded(network, faces):

@@ -35,7 +35,7 @@ def fill(kind: str, job: Job, index: int, inputs: torch.Tensor) -> torch.Tensor:
         return _blurred(inputs)
     size = job.images.shape[1:3]
     if kind == "average_face":
-        picture = np.ascontiguousarray(job.pictures("average_face", index), dtype=np.uint8)
+        picture = np.array(job.pictures("average_face", index), dtype=np.uint8)  # those are read-only
         return job.classifier.inputs(picture[None]).to(inputs)
     black = job.classifier.inputs(np.zeros((1, *size, 3), np.uint8)).to(inputs)
     if kind == "black":
