@@ -84,6 +84,20 @@ def test_flags_of_frontal_turned_and_folded_faces(name):
     assert strict.limits == {"folded": 0.0, "yaw": 5.0}
 
 
+@pytest.mark.parametrize(
+    ("name", "shares"),
+    [
+        ("mediapipe478", [0.006, 0.079, 0.134, 0.294]),
+        ("published", [0.000, 0.005, 0.147, 0.276]),
+        ("ibug68", [0.000, 0.006, 0.272, 0.393]),
+    ],
+)
+def test_the_model_folds_with_yaw_as_documented(name, shares):
+    found = load_frame(name).folded_share(np.stack([turned(yaw, 0, 0)[:, :2] for yaw in (10, 30, 40, 60)]))
+    assert found == pytest.approx(shares, abs=0.0006)
+    assert load_frame(name).folded_share(turned(30, 0, 0)[:, :2]) == pytest.approx(found[1], abs=1e-12)
+
+
 def test_flags_become_coordinates_and_bad_limits_are_refused():
     face, faces = load_frame(), turned(20, 0, 0)[None, :, :2]
     coordinates = face_flags(face, faces).coordinates()
