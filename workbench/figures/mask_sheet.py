@@ -69,8 +69,7 @@ def mask_sheet(
                 edges(drawn[index] >= 0.5),
                 drawn[index].shape,
                 color=theme.CONTOUR,
-                linewidth=0.9,
-                path_effects=theme.halo(2.0),
+                linewidth=1.0,
             )
         _label(sheet, row, column, name, float(values[domain].mean()))
     return sheet.figure
