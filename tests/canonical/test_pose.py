@@ -106,6 +106,10 @@ def test_flags_become_coordinates_and_bad_limits_are_refused():
     )
     assert coordinates["yaw"][1] == pytest.approx([20])
     assert coordinates["turned"][1].dtype == bool
+    known = face_flags(face, np.concatenate([faces, faces]), pose=np.array([[0, -50, 0], [np.nan, 0, 0]]))
+    assert known.turned.tolist() == [True, False]
+    with pytest.raises(UsageError, match=r"\(1, 2\)"):
+        face_flags(face, faces, pose=np.zeros((1, 2)))
     with pytest.raises(UnknownNameError, match="did you mean yaw"):
         face_flags(face, faces, turned={"jaw": 3})
     with pytest.raises(UsageError, match="faces, points, 2"):

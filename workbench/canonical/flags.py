@@ -62,11 +62,13 @@ def face_flags(
     folded: float = FOLDED,
     turned: Mapping[str, Any] = TURNED,
     aspect: float = 1.0,
+    pose: np.ndarray | None = None,
 ) -> FaceFlags:
     """Which of F faces (F, P, 2) fold more than the share `folded` of this frame, or are turned past a limit.
 
     turned: degrees for yaw, pitch or roll, either way; an angle that is not named has no limit. aspect: width ÷ height
-    of the crops. UsageError for landmarks of another shape, UnknownNameError for another angle.
+    of the crops. pose: (F, 3) yaw, pitch and roll where they are known already; else from the landmarks. A pose that is
+    NaN is not turned. UsageError for landmarks or a pose of another shape, UnknownNameError for another angle.
     """
     landmarks = np.asarray(landmarks, dtype=float)
     if landmarks.ndim != 3:
@@ -75,7 +77,9 @@ def face_flags(
     if unknown := [name for name in turned if name not in names]:
         raise UnknownNameError("angle", unknown[0], names)
     share = np.asarray(face.folded_share(landmarks, scheme))
-    pose = head_pose(landmarks, scheme, aspect=aspect)
+    pose = head_pose(landmarks, scheme, aspect=aspect) if pose is None else np.asarray(pose, dtype=float)
+    if pose.shape != (len(landmarks), 3):
+        raise UsageError(f"the pose has shape {pose.shape}; give ({len(landmarks)}, 3): yaw, pitch, roll of each face")
     limit = np.array([float(turned.get(name, np.inf)) for name in names])
     limits = {"folded": float(folded), **{name: float(turned[name]) for name in names if name in turned}}
     return FaceFlags(share, pose, share > folded, (np.abs(pose) > limit).any(axis=-1), limits)
