@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from workbench.figures.theme import readable
 from workbench.report import belief
-from workbench.report.describe import options_in_words, score_in_words, sentence, target_in_words
+from workbench.report.describe import network_facts, options_in_words, score_in_words, sentence, target_in_words
 from workbench.report.manifest import plain, without_path
 from workbench.report.recognition import Recognition
 
@@ -73,6 +74,35 @@ def test_a_control_with_blank_maps_says_in_how_many_cells_it_counts(drawn) -> No
     m, x, e = np.argwhere(table["iou"].notnull().values)[0]
     table["edge_map_iou"][m, x, e] = np.nan
     assert f"(in {cells - 1} of {cells} cells; elsewhere their maps are blank)" in belief.controls(table)[0].text
+
+
+def test_without_any_cell_nothing_is_said_of_controls(drawn) -> None:  # type: ignore[no-untyped-def]
+    table = drawn.table()
+    table["iou"] = table["iou"] * np.nan
+    assert belief.controls(table) == []
+    (said,) = belief.agreement(table, "drawn")
+    assert said.text.endswith("with the masks of drawn: none explains an expression that has a mask.")
+
+
+def test_every_head_of_a_network_is_on_its_card() -> None:
+    heads = {"expression": {"labels": ["fear"]}, "au": {"labels": ["4", "12"]}, "affect": {"labels": ["valence"]}}
+    facts = network_facts({"name": "n", "labels": ["fear"], "heads": heads})["facts"]
+    assert facts == [("answers", "fear"), ("action units", "AU4, AU12"), ("affect", "valence")]
+
+
+def test_two_smoothed_explainers_have_two_names_on_a_page() -> None:
+    names = (
+        "smooth(saliency)",
+        "smooth(saliency, n=5)",
+        "smooth(grad_cam_pp,n=5,sigma=0.1)",
+        "smooth(lime)@random_weights",
+    )
+    assert [readable(name) for name in names] == [
+        "saliency, smoothed",
+        "saliency, smoothed (n=5)",
+        "Grad-CAM++, smoothed (n=5, sigma=0.1)",
+        "LIME, smoothed, random weights",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -163,9 +163,11 @@ _WRITTEN: Final = {
 
 def readable(name: object) -> str:
     """A registry name in words: `integrated_gradients` → `integrated gradients`, `grad_cam_pp` → `Grad-CAM++`,
-    `smooth(saliency)` → `saliency, smoothed`."""
+    `smooth(saliency, n=5)` → `saliency, smoothed (n=5)`."""
     base, _, control = str(name).partition("@")
-    smoothed = re.fullmatch(r"smooth\(([^,)]+)(, .*)?\)", base)
+    smoothed = re.fullmatch(r"\s*smooth\(\s*([^\s,)]+)\s*,?\s*([^)]*)\)\s*", base)
     base = smoothed[1] if smoothed else base
-    words = _WRITTEN.get(base, base.replace("_", " ")) + (", smoothed" if smoothed else "")
+    options = ", ".join(part.strip() for part in smoothed[2].split(",")) if smoothed else ""
+    words = _WRITTEN.get(base, base.replace("_", " "))
+    words += (", smoothed" + (f" ({options})" if options else "")) if smoothed else ""
     return f"{words}, {control.replace('_', ' ')}" if control else words

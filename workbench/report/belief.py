@@ -96,7 +96,8 @@ def agreement(table: xr.Dataset, masks: str, *, testable: bool = False) -> list[
     own = table["iou"]
     mapped = np.isfinite(own.values)
     if not mapped.any():
-        return [Sentence(f"No heatmap could be compared with the masks of {masks}.", "caution")]
+        text = f"No heatmap could be compared with the masks of {masks}: none explains an expression that has a mask."
+        return [Sentence(text, "caution")]
     means = {
         name: _mean(table, name, mapped)
         for name in ("iou", "chance_iou", "other_masks_iou", "centre_iou", "centre_iou_equal_area")
@@ -234,9 +235,12 @@ def unrecognised(answers: list[Recognition], expressions: list[str] | None = Non
 
 
 def controls(table: xr.Dataset) -> list[Sentence]:
-    """What untrained weights and a plain edge map score, or that these controls are missing."""
-    out = []
+    """What untrained weights and a plain edge map score, or that these controls are missing; nothing without a cell
+    that they could stand beside."""
+    out: list[str] = []
     mapped = np.isfinite(table["iou"].values)
+    if not mapped.any():
+        return []
     for name, words in (
         ("random_weights_iou", "the same networks with random weights"),
         ("edge_map_iou", "a plain edge map of the faces"),

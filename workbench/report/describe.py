@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from workbench.figures.theme import number, readable
@@ -34,6 +34,7 @@ def network_facts(described: dict[str, Any]) -> dict[str, Any]:
         ("parameters", f"{parameters:,}" if isinstance(parameters, int) else parameters),
         ("input", _input(size)),
         ("answers", ", ".join(described.get("labels") or [])),
+        *_other_heads(described.get("heads") or {}),
         (
             "layer for CAMs",
             f"{described['cam_layer']} ({grid.get('height')} × {grid.get('width')} places over the picture)"
@@ -47,6 +48,16 @@ def network_facts(described: dict[str, Any]) -> dict[str, Any]:
         ("SHA-256", (source.get("sha256") or "")[:16] + "…" if source.get("sha256") else None),
     ]
     return {"title": described.get("name", "network"), "facts": [(k, v) for k, v in facts if v]}
+
+
+def _other_heads(heads: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(term, outputs) of every head but the expressions."""
+    words = {"au": "action units"}
+    return [
+        (words.get(name, name), ", ".join(f"AU{one}" if name == "au" else str(one) for one in head["labels"]))
+        for name, head in heads.items()
+        if name != "expression"
+    ]
 
 
 def _input(size: dict[str, Any]) -> str | None:
