@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.explainers.gradient.engine import gradient_method
+from workbench.explainers.gradient.stem import stem_of
 from workbench.explainers.passes import streamed
 
 if TYPE_CHECKING:
@@ -21,20 +22,34 @@ if TYPE_CHECKING:
     cost="50 forwards, and 50 backwards a target",
 )
 def integrated_gradients(batch: Batch, *, steps: int = 50) -> torch.Tensor:
-    """Gradient averaged on the straight path from a black picture, times the way; signed, sums to S(x) − S(black)."""
+    """Gradient averaged on the straight path from a black picture, times the way; signed, sums to S(x) − S(black).
+
+    Where the network sees its input through one large convolution alone, the path is straight behind it too, and the
+    gradients are summed there before they go through it.
+    """
     import torch
     from captum.attr._utils.approximation_methods import approximation_parameters
 
     shares, places = approximation_parameters("gausslegendre")
     share, place = (batch.inputs.new_tensor(one(steps))[:, None, None, None] for one in (shares, places))
+    stem = stem_of(batch)
     maps = []
     for row in range(len(batch.inputs)):
-        way = batch.inputs[row : row + 1] - batch.black
+        begin, end = batch.black, batch.inputs[row : row + 1]
+        way = end - begin
+        if stem is not None:
+            with torch.no_grad():
+                begin, end = stem(begin), stem(end)
+        rest = end - begin
 
         def points(part: slice) -> tuple[torch.Tensor, torch.Tensor]:
-            return batch.black + place[part] * way, share[part]  # noqa: B023  (used before the loop goes on)
+            return begin + place[part] * rest, share[part]  # noqa: B023  (used before the loop goes on)
 
-        maps.append((_streamed(batch, row, steps, points) * way).sum(1))
+        if stem is None:
+            summed = _streamed(batch, row, steps, points, way)
+        else:
+            summed = stem.back(_streamed(batch, row, steps, points, rest, stem.outputs))
+        maps.append((summed * way).sum(1))
     return torch.stack(maps)
 
 
@@ -65,23 +80,29 @@ def gradient_shap(batch: Batch, *, samples: int = 50, noise: float = 0.0) -> tor
             way = picture + noisy(part) - base[part]  # noqa: B023  (used before the loop goes on)
             return base[part] + draws[part, :1] * way, way * share  # noqa: B023
 
-        maps.append(_streamed(batch, row, samples, points).sum(1))
+        maps.append(_streamed(batch, row, samples, points, picture).sum(1))
     return torch.stack(maps)
 
 
 def _streamed(
-    batch: Batch, row: int, total: int, points: Callable[[slice], tuple[torch.Tensor, torch.Tensor]]
+    batch: Batch,
+    row: int,
+    total: int,
+    points: Callable[[slice], tuple[torch.Tensor, torch.Tensor]],
+    like: torch.Tensor,
+    outputs: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> torch.Tensor:
-    """Σ factor · gradient over many points of one image, (T, C, H, W); `points(part)` → points and factors."""
+    """Σ factor · gradient over many points of one image, (T, C, H, W); `points(part)` → points shaped as `like`, and
+    factors."""
     import torch
 
     def work(part: slice) -> torch.Tensor:
         inputs, factors = points(part)
         rows = torch.full((len(inputs),), row, device=inputs.device)
         factors = factors.expand(len(inputs), *factors.shape[1:])
-        return torch.stack([_summed(found, factors) for found in batch.gradients(inputs, rows)])
+        return torch.stack([_summed(found, factors) for found in batch.gradients(inputs, rows, outputs)])
 
-    summed = torch.zeros((batch.weights.shape[1], *batch.inputs.shape[1:]), device=batch.inputs.device)
+    summed = torch.zeros((batch.weights.shape[1], *like.shape[1:]), device=like.device)
     for _, found in streamed(work, total, batch.length):
         summed += found
     return summed

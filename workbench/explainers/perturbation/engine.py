@@ -34,7 +34,7 @@ def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
     parts: list[list[np.ndarray]] = [[] for _ in group]
     silent: list[list[np.ndarray]] = [[] for _ in group]
     names: list[str] = []
-    with borrowed(job.classifier.module) as own, _precise(own, job.precision) as module:
+    with borrowed(job.classifier.module) as own, _precise(own, job.precision, job.classifier.outputs) as module:
         for index in range(len(job.images)):
             inputs = job.inputs(slice(index, index + 1))
             scene = _scene(job, own, index, inputs, first.design.__name__)
@@ -107,9 +107,21 @@ def _scene(job: Job, module: torch.nn.Module, index: int, inputs: torch.Tensor, 
 
 
 @contextmanager
-def _precise(module: torch.nn.Module, precision: str) -> Iterator[torch.nn.Module]:
-    """The module itself, or a copy of it in half precision."""
-    yield module if precision == "float32" else copy.deepcopy(module).to(getattr(torch, precision))
+def _precise(module: torch.nn.Module, precision: str, outputs: int) -> Iterator[torch.nn.Module]:
+    """The module itself, or a copy of it in half precision whose last linear layers stay in single.
+
+    Eight bits of mantissa are enough for features, of which many are added up; the score itself would be rounded to
+    them at the end, and its small differences between samples are what is explained.
+    """
+    if precision == "float32":
+        yield module
+        return
+    half = copy.deepcopy(module).to(getattr(torch, precision))
+    for own, other in zip(module.modules(), half.modules(), strict=True):
+        if isinstance(own, torch.nn.Linear) and own.out_features <= outputs:
+            other.load_state_dict({name: value.float() for name, value in own.state_dict().items()}, assign=True)
+            other.register_forward_pre_hook(lambda _, inputs: tuple(one.float() for one in inputs))
+    yield half
 
 
 def answers(job: Job, module: torch.nn.Module, plan: Plan, inputs: torch.Tensor, filled: torch.Tensor) -> torch.Tensor:
