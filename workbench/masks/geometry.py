@@ -22,7 +22,10 @@ KINDS: Final[dict[str, tuple[type, ...]]] = {
     "mirror_of": (str,),
 }
 REFERENCES: Final = ("same_as", "mirror_of")
-_ROUND: Final = 2 * np.pi * np.arange(96) / 96
+INSIDE: Final = -1.0  # radius of an outline of which only the inside counts
+_ANGLES: Final = 2 * np.pi * np.arange(64) / 64
+_ROUND: Final = np.column_stack([np.cos(_ANGLES), np.sin(_ANGLES)])
+_CORNERS: Final = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +54,9 @@ def outlines(shape: dict[str, Any], points: Points) -> list[Outline]:
         kind = "ellipse" if "ellipse" in shape else "square"
         centre = points[shape[kind]]
         half = [points.length(part) for part in (shape["radii"] if kind == "ellipse" else [shape["half"]] * 2)]
-        rim = np.column_stack([np.cos(_ROUND), np.sin(_ROUND)])
         if kind == "square":
-            rim = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-        return [Outline(centre + (rim * half) @ points.turn, grow, centre=centre)]
+            return [Outline(centre + (_CORNERS * half) @ points.turn, grow, centre=centre)]
+        return [Outline(centre + (_ROUND * (np.array(half) + grow)) @ points.turn, INSIDE, centre=centre)]
     kind = next(kind for kind in ("polygon", "hull", "line") if kind in shape)
     vertices = np.stack([points[name] for name in shape[kind]])
     return [Outline(hull(vertices) if kind == "hull" else vertices, grow, closed=kind != "line")]

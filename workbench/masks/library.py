@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -173,21 +174,23 @@ def masks_on_face(
         raise UsageError(f"mask set {definition.name!r}: a codebook needs action units, both sides of them")
     place = on_face(landmarks, size, scheme)
     drawn = shapes_of(definition, place)
-    names = list(drawn)
-    maps = np.stack([drawn_map(definition, place, drawn[name], soft=soft) for name in names]).astype(np.float32)
-    if codebook is None and side == "both":
-        return names, maps
-    right = place.right_half()
     if codebook is None:
-        return sided(names, maps, right, [s for s in LETTERS if side in (s, "each")])
+        names = list(drawn)
+        maps = np.stack([drawn_map(definition, place, drawn[name], soft=soft) for name in names]).astype(np.float32)
+        if side == "both":
+            return names, maps
+        return sided(names, maps, place.right_half(), [s for s in LETTERS if side in (s, "each")])
     book = load_codebook(codebook)
     wanted = _wanted(book, expressions)
-    _require_units(book, wanted, weights, names)
+    _require_units(book, wanted, weights, list(drawn))
 
+    @cache
     def map_of(unit: str) -> np.ndarray:
+        whole = drawn_map(definition, place, drawn[unit.rstrip("LR")], soft=soft).astype(np.float32)
         if unit[-1] not in "LR":
-            return np.asarray(maps[names.index(unit)])
-        return np.where(right if unit[-1] == "R" else ~right, maps[names.index(unit[:-1])], 0)
+            return whole
+        right = place.right_half()
+        return np.where(right if unit[-1] == "R" else ~right, whole, 0)
 
     return wanted, combine(book, wanted, map_of, weights)[0]
 

@@ -52,9 +52,12 @@ def _rounded(numerator: np.ndarray, denominator: int) -> np.ndarray:
 def grown(vertices: np.ndarray, grid: tuple[int, int], radius: float, closed: bool = True) -> np.ndarray:
     """Pixels (height, width) bool whose centres lie in a polygon (n, 2) of x, y, or within `radius` pixels of it.
 
-    `closed=False` takes the vertices as a line (one vertex: a disk), which has no inside.
+    `closed=False` takes the vertices as a line (one vertex: a disk), which has no inside. A negative radius leaves the
+    border alone: only the inside counts.
     """
     out = _inside(vertices, grid) if closed else np.zeros(grid, dtype=bool)
+    if radius < 0:
+        return out
     ends = np.roll(vertices, -1, axis=0) if closed else np.vstack([vertices[1:], vertices[-1:]])
     for (ax, ay), (bx, by) in zip(vertices, ends, strict=True):
         rows, columns = (
@@ -73,17 +76,22 @@ def grown(vertices: np.ndarray, grid: tuple[int, int], radius: float, closed: bo
 
 def _inside(vertices: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     """Pixel centres inside a polygon, even-odd: each crossing of a row's line flips all pixels left of it."""
-    height, width = grid
-    flips = np.zeros((height, width + 1), dtype=bool)
+    out = np.zeros(grid, dtype=bool)
+    low, high = np.ceil(vertices.min(axis=0)), np.floor(vertices.max(axis=0)) + 1
+    left, right = max(int(low[0]), 0), min(int(high[0]), grid[1])
+    top, bottom = max(int(low[1]), 0), min(int(high[1]), grid[0])
+    if left >= right or top >= bottom:
+        return out
+    flips = np.zeros((bottom - top, right - left + 1), dtype=bool)
     for (ax, ay), (bx, by) in zip(vertices, np.roll(vertices, -1, axis=0), strict=True):
-        first, last = max(int(np.ceil(min(ay, by))), 0), min(int(np.ceil(max(ay, by))), height)
-        rows = np.arange(first, last)
+        rows = np.arange(max(int(np.ceil(min(ay, by))), top), min(int(np.ceil(max(ay, by))), bottom))
         if len(rows):
             crossing = ax + (rows - ay) * (bx - ax) / (by - ay)
-            count = np.clip(np.ceil(crossing), 0, width).astype(int)  # pixels left of the crossing
-            flips[rows, 0] ^= True
-            flips[rows, count] ^= True
-    return np.asarray(np.logical_xor.accumulate(flips, axis=1)[:, :width])
+            count = np.clip(np.ceil(crossing) - left, 0, right - left).astype(int)  # pixels left of the crossing
+            flips[rows - top, 0] ^= True
+            flips[rows - top, count] ^= True
+    out[top:bottom, left:right] = np.logical_xor.accumulate(flips, axis=1)[:, :-1]
+    return out
 
 
 def hull(points: np.ndarray) -> np.ndarray:
