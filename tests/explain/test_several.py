@@ -185,6 +185,8 @@ def test_one_selected_target_goes_on_to_global_heatmaps(maps):
         ({"layers": ["first"], "explainers": "saliency"}, UsageError, "'saliency' looks at no layer"),
         ({"layers": ["first"], "options": {"grad_cam": {"layer": "second"}}}, UsageError, "and layers= besides"),
         ({"precision": "half"}, UsageError, "precision 'half' is not known; choose one of float32, bfloat16"),
+        ({"controls": None}, UsageError, "controls are given by name, not as None"),
+        ({"store": "kept"}, UsageError, r"a store has get and put, .* not 'kept'"),
         ({"options": {"grad_cam": {"space": "odds"}}}, UsageError, "'grad_cam': option space='odds' is not known"),
         (
             {"explainers": "smooth(grad_cam, n=2)", "options": {"smooth(grad_cam)": {"n": 3}}},

@@ -17,7 +17,7 @@ from PIL import Image
 from scipy.cluster.hierarchy import linkage
 
 from workbench import figures
-from workbench.errors import UnknownNameError
+from workbench.errors import UnknownNameError, UsageError
 from workbench.figures import theme
 from workbench.figures.outlines import edges, features
 from workbench.figures.overlay import displayed
@@ -191,6 +191,9 @@ def test_overlay_grid_shows_constant_maps_as_such_and_refuses_unknown_faces(stud
         figures.overlay_grid(study["maps"], None, "net-a", images=["face-2"])
     with pytest.raises(UnknownNameError, match="network"):
         figures.overlay_grid(study["maps"], None, "net-z")
+    several = study["maps"].expand_dims({"target": ["au:12"]}, axis=2)
+    with pytest.raises(UsageError, match=r"one sheet shows one target; select it with maps.sel\(target='au:12'\)"):
+        figures.overlay_grid(several, None, "net-a")
 
 
 def test_a_tile_whose_maps_were_not_computed_does_not_claim_that_no_face_was_predicted(study: dict) -> None:

@@ -49,6 +49,17 @@ def test_global_maps_come_back_with_their_domain(rich, tmp_path):
     assert back["domain"].dtype == bool
 
 
+def test_several_layers_and_targets_come_back_and_are_selected_before_they_are_averaged(rich, tmp_path):
+    maps = rich.expand_dims({"layer": ["a", "b"], "target": ["au:12", "predicted"]}, axis=(2, 3))
+    back = load(save(maps, tmp_path / "maps.nc"))
+    xr.testing.assert_identical(back, maps)
+    with pytest.raises(UsageError, match=r"select one entry of the others, maps.sel\(layer='a'\)"):
+        global_heatmaps(back)
+    xr.testing.assert_identical(
+        global_heatmaps(back.sel(layer="a", target="au:12")), global_heatmaps(maps.sel(layer="a", target="au:12"))
+    )
+
+
 def test_saving_again_replaces_the_file(rich, tmp_path):
     path = save(rich, tmp_path / "maps.nc")
     save(rich + 1, path)

@@ -80,6 +80,8 @@ def explain(
         raise UsageError(f"classifiers named {', '.join(names) or '(none)'}; give at least one, each with its own name")
     if not len(faces):
         raise UsageError("there is no face to explain; see FaceSet.failures for what could not be used")
+    if store is not None and not (hasattr(store, "get") and hasattr(store, "put")):
+        raise UsageError(f"a store has get and put, as workbench.study.store.MapStore(Path(…)) has, not {store!r}")
     check_request(
         explainers,
         target=target,

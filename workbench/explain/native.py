@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Protocol
@@ -203,6 +203,8 @@ def planned(
     """Every map set that will be made, in order; refuses unknown names before any work."""
     plan = list(chosen(names, options))
     free = [entry.name for entry in EXPLAINERS if entry.value.role == "control"]
+    if not isinstance(controls, Iterable):
+        raise UsageError(f"controls are given by name, not as {controls!r}; () for none")
     controls = [controls] if isinstance(controls, str) else list(controls)
     for name in controls:
         if name != RANDOM_WEIGHTS and name not in free:

@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from workbench.canonical import CanonicalFace, load_frame
-from workbench.errors import UnknownNameError
+from workbench.errors import UnknownNameError, UsageError
 from workbench.faces.faceset import FaceSet
 from workbench.figures import theme
 from workbench.figures.outlines import edges, scaled_features
@@ -17,6 +17,7 @@ from workbench.figures.overlay import SCALE, displayed
 from workbench.figures.placing import blend, resized, scale_colours
 from workbench.figures.sheet import Sheet
 from workbench.heatmaps.predictions import said_probability
+from workbench.vocabulary import LAYER, TARGET
 
 
 @theme.themed
@@ -41,6 +42,10 @@ def overlay_grid(
     probability, and the label if known. A pair (model, expression) of `unrecognised` puts a dagger behind that answer.
     `threshold` in [0, 1] draws that level as a contour. Raises UnknownNameError for an image that is not in `maps`.
     """
+    for dimension in (LAYER, TARGET):
+        if dimension in maps.dims:
+            first_of = str(maps[dimension].values[0])
+            raise UsageError(f"one sheet shows one {dimension}; select it with maps.sel({dimension}={first_of!r})")
     models = [str(m) for m in maps["model"].values]
     if model is not None and model not in models:
         raise UnknownNameError("network", model, models)

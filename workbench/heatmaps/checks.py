@@ -9,7 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from workbench.errors import UsageError
-from workbench.vocabulary import DIMENSION_ORDER, EXPLAINER, EXPRESSION, IMAGE, MODEL, X, Y
+from workbench.vocabulary import DIMENSION_ORDER, EXPLAINER, EXPRESSION, IMAGE, LAYER, MODEL, TARGET, X, Y
 
 OK: Final = "ok"
 CONSTANT: Final = "constant"
@@ -20,10 +20,11 @@ GLOBAL: Final = (MODEL, EXPLAINER, EXPRESSION, Y, X)
 _NEEDS_NO_NAMES: Final = (Y, X)
 
 
-def check(maps: xr.DataArray) -> xr.DataArray:
+def check(maps: xr.DataArray, *, several: bool = False) -> xr.DataArray:
     """Per-image maps (model, explainer, image, y, x) or global ones (…, expression, y, x), in that order of dimensions.
 
-    Dimensions in another order are transposed; a missing `explainer` is added as `""` (maps made elsewhere).
+    Dimensions in another order are transposed; a missing `explainer` is added as `""` (maps made elsewhere). With
+    `several`, dimensions `layer` and `target` are allowed, as `explain` makes them.
     Raises UsageError, in one line, for what is no DataArray of numbers, for missing or unknown dimensions, for
     dimensions without names, and for names that occur twice.
     """
@@ -39,11 +40,18 @@ def check(maps: xr.DataArray) -> xr.DataArray:
     if MODEL not in maps.dims and MODEL in maps.coords:
         scalar = str(maps.coords[MODEL].item())
         maps = maps.drop_vars(MODEL).expand_dims({MODEL: [scalar]})
-    wanted = PER_IMAGE if IMAGE in maps.dims else GLOBAL
+    wanted: tuple[str, ...] = PER_IMAGE if IMAGE in maps.dims else GLOBAL
+    more = tuple(d for d in (LAYER, TARGET) if d in maps.dims)
+    wanted += more if several else ()
     if set(maps.dims) != set(wanted):
+        way = (
+            f"maps.sel({more[0]}={str(maps[more[0]].values[0])!r})"
+            if more and more[0] in maps.coords
+            else "or name them so"
+        )
         raise UsageError(
             f"heatmaps have the dimensions ({', '.join(wanted)}), not ({', '.join(map(str, maps.dims))}); "
-            "select one entry of the others, or name them so"
+            f"select one entry of the others, {way}"
         )
     maps = maps.transpose(*(d for d in DIMENSION_ORDER if d in wanted))
     for dim in wanted:

@@ -56,10 +56,11 @@ def _decoded(maps: xr.DataArray) -> xr.DataArray:
 def save(maps: xr.DataArray, path: str | Path) -> Path:
     """Write heatmaps with all coordinates and attributes to `.nc` (NetCDF 4, compressed) or `.zarr`; returns the path.
 
+    Several layers and targets are kept as they are.
     The file appears under its name only once it is complete, and replaces what was there. Raises UsageError for
     another ending, for `.zarr` without the zarr package, and for what is no heatmap array.
     """
-    maps = check(maps)
+    maps = check(maps, several=True)
     path = Path(path)
     if path.suffix not in (".nc", ".zarr"):
         raise UsageError(f"heatmaps are saved as .nc or .zarr, not {path.name!r}")
@@ -117,4 +118,4 @@ def load(path: str | Path, *, lazy: bool = False) -> xr.DataArray:
             raise UnreadableFileError(f"{path} is damaged: its values cannot be read") from error
         finally:
             dataset.close()
-    return check(_decoded(maps))
+    return check(_decoded(maps), several=True)
