@@ -5,6 +5,8 @@ import sys
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from workbench.errors import LayerError, UnknownNameError, UsageError
 from workbench.explainers import EXPLAINERS, NativeMaps, chosen, run
@@ -223,3 +225,33 @@ def test_what_is_refused_costs_the_others_no_forward(networks, crops):
     assert found["cam"].reason.startswith("cam needs a score that is linear in the pooled layer")
     assert found["layer_cam"].status == ["ok"] * 4
     assert len(passes) <= 3  # the shared one, and what cam tried out before it refused
+
+
+def test_an_output_that_is_not_a_number_spoils_its_own_target_alone(toy, crops):
+    class Spoilt(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.fc = nn.Conv2d(1, 4, 3), nn.Linear(4, 3)
+
+        def forward(self, x):
+            found = self.fc(torch.relu(self.conv(x)).amax((2, 3)))
+            return torch.cat([found[:, :1] * float("nan"), found[:, 1:]], 1)
+
+    names = ["ablation_cam", "sobol", "occlusion", "kernel_shap"]
+    options = {"sobol": {"grid": 2, "draws": 8}, "kernel_shap": {"samples": 40}}
+    found = run(toy(Spoilt(), "conv"), crops[:2], names, [0, 1], options=options, progress=False)
+    assert all(found[name].status == ["non-finite", "ok"] for name in names)
+
+
+def test_a_network_that_cuts_its_graph_has_no_gradient(toy, crops):
+    class Cut(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.fc = nn.Conv2d(1, 4, 3), nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.fc(self.conv(x).detach().square().mean((2, 3)))
+
+    names = ["shapley_cam", "grad_cam", "saliency", "integrated_gradients"]
+    found = run(toy(Cut(), "conv"), crops[:2], names, [0, 1], progress=False)
+    assert all(found[name].status == ["zero-gradient"] * 2 for name in names)

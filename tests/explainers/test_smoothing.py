@@ -195,3 +195,14 @@ def test_listing_explainers_imports_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_what_is_refused_is_recorded_with_its_reason_and_the_rest_goes_on(networks, crops):
+    classifier = networks["branched"]
+    plain, refused, kept = "cam", "smooth(cam, n=2)", "smooth(grad_cam, n=2)"
+    found = run(classifier, crops, [plain, refused, kept], TARGETS, progress=False, on_error="record")
+    assert found[refused].status == ["not computed"] * 4
+    assert found[refused].reason == found[plain].reason
+    assert "take grad_cam or hires_cam" in found[refused].reason
+    alone = run(classifier, crops, kept, TARGETS, progress=False)[kept]
+    assert np.array_equal(found[kept].values, alone.values)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.errors import UnknownNameError, UsageError
-from workbench.explainers.explainer import EXPLAINERS, Explainer, Job, NativeMaps, Request, add, statuses
+from workbench.explainers.explainer import EXPLAINERS, Explainer, Found, Job, NativeMaps, Request, add, statuses
 from workbench.registry import Entry
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def smooth(explainer: str, **options: Any) -> str:
     both defaults are Smilkov et al.'s. All others are the explainer's own. Raises UnknownNameError for an unknown
     explainer or option, UsageError for a value of the wrong kind or an explainer that cannot be smoothed.
     """
-    name = f"smooth({', '.join([explainer, *(f'{key}={value}' for key, value in options.items())])})"
+    name = f"smooth({', '.join([str(explainer), *(f'{key}={value}' for key, value in options.items())])})"
     if _NAME.fullmatch(name) is None:
         raise UsageError(f"{name} cannot be written as a name; give options with ( ) , or = in them beside the name")
     return EXPLAINERS[name].name
@@ -57,24 +57,37 @@ class Smoothed:
         return explainer.method.base
 
 
-def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
-    """The means over n noisy copies; explainers that share forwards on a picture share them on each of its copies."""
+def compute(job: Job, group: list[Request]) -> list[Found]:
+    """The means over n noisy copies; explainers that share forwards on a picture share them on each of its copies.
+
+    In a job that is not strict, one that fails on a copy is left out from then on and gives its error.
+    """
     n, sigma = group[0][1]["n"], group[0][1]["sigma"]
     sets: dict[Any, list[int]] = {}
     inner = [(Smoothed.under(explainer), explainer.own(options)) for explainer, options in group]
     for place, (base, options) in enumerate(inner):
         sets.setdefault(base.group(options), []).append(place)
     sums = [[_Mean() for _ in range(job.targets)] for _ in group]
+    failed: dict[int, Exception] = {}
     told = _Told(job.advance, n * len(sets))
     for copy in range(n):
         noisy = replace(job, disturb=_noise(job, copy, sigma), advance=told.add)
-        for places in sets.values():
+        for sharing in sets.values():
+            places = [place for place in sharing if place not in failed]
+            if not places:
+                continue
             engine = importlib.import_module(inner[places[0]][0].engine)
-            found = engine.compute(noisy, [inner[place] for place in places])
+            found: list[Found] = engine.compute(noisy, [inner[place] for place in places])
             for place, per_target in zip(places, found, strict=True):
+                if isinstance(per_target, Exception):
+                    failed[place] = per_target
+                    continue
                 for mean, maps in zip(sums[place], per_target, strict=True):
                     mean.add(maps)
-    return [[mean.maps(options) for mean in row] for row, (_, options) in zip(sums, group, strict=True)]
+    return [
+        failed[place] if place in failed else [mean.maps(options) for mean in sums[place]]
+        for place, (_, options) in enumerate(group)
+    ]
 
 
 def _noise(job: Job, copy: int, sigma: float) -> Callable[[torch.Tensor, int], torch.Tensor]:

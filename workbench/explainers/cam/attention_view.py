@@ -13,6 +13,7 @@ import torch
 
 from workbench.errors import UnsuitedError
 from workbench.explainers._attention import Attended, Table, attended, read_out
+from workbench.explainers._capture import agree
 from workbench.explainers.cam.attention_relevance import relevance_tables
 from workbench.explainers.passes import streamed
 from workbench.explainers.spaces import scores
@@ -96,7 +97,7 @@ class Batch:
                 with torch.no_grad():
                     again = self.read_out(tokens[-1][:1].detach().expand(2, -1, -1))
                 outputs = self.seen.outputs[:1].detach().expand(2, -1)
-                sound = torch.allclose(again, outputs, rtol=1e-3, atol=1e-4 * float(outputs.abs().max()) + 1e-6)
+                sound = agree(again, outputs)
             except (RuntimeError, TypeError, ValueError, AttributeError):
                 sound = False
         if not sound:
@@ -138,8 +139,7 @@ class Batch:
 
         outputs, tables = relevance_tables(run, self.classifier.name)
         expected = self.seen.outputs.detach()
-        close = torch.allclose(outputs.detach(), expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()) + 1e-6)
-        if len(tables) != len(self.seen.tables) or not close:
+        if len(tables) != len(self.seen.tables) or not agree(outputs.detach(), expected):
             raise UnsuitedError(
                 f"layer-wise relevance does not reproduce the outputs of {self.classifier.name!r}; take "
                 "transformer_attribution with relevance='attention'"
@@ -152,7 +152,7 @@ class Batch:
             brief = self.read_out(place.expand(-1, short, -1))
         except (RuntimeError, IndexError, ValueError):
             return False
-        return torch.allclose(whole, brief, rtol=1e-4, atol=1e-5 * float(whole.abs().max()) + 1e-7)
+        return agree(brief, whole, 1e-4)
 
 
 @dataclass(frozen=True, eq=False)

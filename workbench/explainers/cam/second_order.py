@@ -74,6 +74,8 @@ def _twice(view: View, utility: str, outputs: torch.Tensor, leaf: torch.Tensor) 
     else:
         score = ((outputs + log_activated(outputs, view.classifier)) * view.weights.to(outputs)).sum()
     nothing = torch.zeros_like(leaf, requires_grad=False)
+    if not score.requires_grad:
+        return nothing, nothing
     (first,) = torch.autograd.grad(score, leaf, create_graph=True, allow_unused=True)
     if first is None or not first.requires_grad:  # linear in the layer
         return (nothing if first is None else first.detach()), nothing

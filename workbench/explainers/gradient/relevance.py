@@ -168,8 +168,7 @@ def _audited(
     tidy: Callable[[list[Call], Callable[[torch.Tensor], int]], None] | None,
 ) -> Unrolled:
     """The unrolled network; UnsuitedError where an operation has no rule, or not every call of it was met."""
-    import torch
-
+    from workbench.explainers._capture import agree
     from workbench.explainers.gradient.audit import operations, plainly
     from workbench.explainers.gradient.unrolled import Unrolled
 
@@ -184,8 +183,7 @@ def _audited(
         for group, calls in table.items()
         if sum(met[name] for name in group) != sum(network.counts[name] for name in calls)
     ]
-    same = torch.allclose(network(example), plain, rtol=1e-3, atol=1e-4 * float(plain.detach().abs().max()))
-    if strange or not same:
+    if strange or not agree(network(example).detach(), plain.detach()):
         lack = f"no rule for {plainly(sorted(strange))}" if strange else "no hold of all operations"
         raise UnsuitedError(f"{method} has {lack} in {batch.name!r}; take integrated_gradients")
     return network

@@ -50,4 +50,4 @@ def sobol_total(plan: Plan, scores: np.ndarray) -> Estimate:
     first, mixed = answers[:draws], answers[2 * draws :].reshape(features, draws, -1)
     variance = answers[: 2 * draws].var(0, ddof=1)
     changed = 0.5 * ((first - mixed) ** 2).mean(1)
-    return plan.answer(np.divide(changed, variance, out=np.zeros_like(changed), where=variance > 0).T)
+    return plan.answer(np.divide(changed, variance, out=np.zeros_like(changed), where=variance != 0).T)
