@@ -5,7 +5,7 @@ import pytest
 
 from workbench.canonical import FRAMES, load_frame
 from workbench.errors import UsageError
-from workbench.masks import by_class, by_side, load_masks
+from workbench.masks import by_class, by_side, load_masks, masks_from_arrays
 
 
 @pytest.mark.parametrize("soft", [False, True])
@@ -32,6 +32,20 @@ def test_left_and_right_are_the_subjects():
     assert right.classes == [["AU23R", "AU24R"], ["AU26R", "AU27R"]]
 
 
+def test_regions_of_one_side_stay_and_others_are_cut():
+    whole, each, left = load_masks("areas"), load_masks("areas", side="each"), load_masks("areas", side="left")
+    assert [name for name in left.names if not name.startswith("left_")] == []
+    assert len(each.names) == 2 * len(left.names) == 30
+    for name in whole.names:
+        own = whole.maps.sel(region=name).values
+        if name.startswith(("left_", "right_")):
+            assert np.array_equal(each.maps.sel(region=name).values, own)
+        else:
+            parts = [each.maps.sel(region=f"{side}_{name}").values for side in ("left", "right")]
+            assert np.array_equal(sum(parts), own)
+            assert np.array_equal(parts[0], parts[1][:, ::-1])
+
+
 def test_classes_become_one_entry():
     masks = by_class(load_masks("facs-au"))
     assert [name for name in masks.names if "/" in name] == ["AU23/24", "AU26/27"]
@@ -50,8 +64,14 @@ def test_what_cannot_be_cut_is_refused(tmp_path):
 
     with pytest.raises(UsageError, match="side is 'middle'"):
         load_masks("facs-au", side="middle")
-    with pytest.raises(UsageError, match="'areas' has masks of regions"):
-        load_masks("areas", side="left")
+    with pytest.raises(UsageError, match="'friesen-ekman' has masks of expressions"):
+        load_masks("friesen-ekman", side="left")
+    shape = np.zeros((256, 224), bool)
+    shape[100:120, 40:60] = True  # on the subject's right
+    with pytest.raises(UsageError, match="nothing on the left side"):
+        by_side(masks_from_arrays({"right_cheek": shape}), "left")
+    with pytest.raises(UsageError, match="nothing on the left side"):
+        by_side(masks_from_arrays({"AU6": shape}), "left")
     Image.fromarray(np.eye(40, dtype=bool)).save(tmp_path / "AU12_gt.png")
     with pytest.raises(UsageError, match="middle line is not known"):
         by_side(load_masks(tmp_path), "left")

@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="where the images go")
     parser.add_argument("--codebook", metavar="NAME", help="action units → expressions, by this codebook")
     parser.add_argument("--weights", default="max", choices=("max", "share"), help="how a codebook joins units")
-    parser.add_argument("--side", default="both", choices=("both", "left", "right", "each"), help="of action units")
+    parser.add_argument(
+        "--side", default="both", choices=("both", "left", "right", "each"), help="of action units and regions"
+    )
     parser.add_argument("--soft", action="store_true", help="soft maps (16 bit) instead of binary masks")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 

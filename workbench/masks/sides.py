@@ -16,31 +16,34 @@ from workbench.masks.place import on_frame
 
 Side = Literal["both", "left", "right", "each"]
 SIDES: Final = ("both", "left", "right", "each")
-LETTERS: Final = {"left": "L", "right": "R"}
+LETTERS: Final = {"left": "L", "right": "R"}  # in FACS a letter, as in L12; here behind the number
 
 
 def check_side(side: str, dimension: str, name: str) -> None:
-    """UsageError for an unknown side, or for one side of what is not action units."""
+    """UsageError for an unknown side, or for one side of a set of expressions."""
     if side not in SIDES:
         raise UsageError(f"side is {side!r}; give one of {', '.join(SIDES)}")
-    if side != "both" and dimension != vocabulary.AU:
-        raise UsageError(f"mask set {name!r} has masks of {dimension}s; only those of action units are cut into sides")
+    if side != "both" and dimension == vocabulary.EXPRESSION:
+        raise UsageError(f"mask set {name!r} has masks of expressions; only action units and regions have sides")
 
 
 def by_side(masks: MaskSet, side: str) -> MaskSet:
-    """Masks of AUs cut at the middle line of the face: `left` or `right` (the subject's), or `each` of the two.
+    """Masks of AUs or regions cut at the middle line of the face: `left`, `right` (the subject's) or `each` of both.
 
-    AU12 becomes AU12L and AU12R, which do not overlap and together are AU12. `both` returns the set as it is.
+    AU12 becomes AU12L and AU12R, `nose` becomes `left_nose` and `right_nose`; halves do not overlap and together are
+    the whole. A region `left_…` or `right_…` is of its side already and stays as it is. `both` returns the set as it is.
     """
     check_side(side, masks.dimension, masks.name)
     if side == "both":
         return masks
     if masks.frame == ANY_FRAME:
         raise UsageError(f"mask set {masks.name!r} lies on no known frame, so its middle line is not known")
+    wanted = [s for s in LETTERS if side in (s, "each")]
     right = on_frame(masks.frame).right_half()
-    wanted = [s for s in ("left", "right") if side in (s, "each")]
     names, maps = sided(masks.names, masks.maps.values, right, wanted)
     keep = [index for index, values in enumerate(maps) if values.any()]
+    if not keep:
+        raise UsageError(f"mask set {masks.name!r} has nothing on the {side} side")
     stack = xr.DataArray(
         maps[keep],
         dims=masks.maps.dims,
@@ -48,25 +51,39 @@ def by_side(masks: MaskSet, side: str) -> MaskSet:
         name=masks.maps.name,
     )
     attrs = dict(masks.attrs) | {"side": side}
-    letters = [LETTERS[s] for s in wanted]
     for key in ("reasons", "lost"):
         if key in attrs:
             known = json.loads(str(attrs[key]))
-            attrs[key] = json.dumps({f"{n}{s}": v for n, v in known.items() for s in letters}, ensure_ascii=False)
+            attrs[key] = json.dumps(
+                {half: value for name, value in known.items() for half in halves(name, wanted).values()},
+                ensure_ascii=False,
+            )
     groups = json.loads(str(attrs.get("indistinguishable", "[]")))
-    attrs["indistinguishable"] = json.dumps([[f"{n}{s}" for n in group] for group in groups for s in letters])
+    cut = [[half for name in group for half in halves(name, [s]).values()] for group in groups for s in wanted]
+    attrs["indistinguishable"] = json.dumps([group for group in cut if len(group) > 1])
     return replace(masks, maps=stack, attrs=attrs)
 
 
+def halves(name: str, wanted: list[str]) -> dict[str, str]:
+    """Side → the name of that half of an entry; one side only for a region that lies on one."""
+    if name.startswith("AU"):
+        return {side: f"{name}{LETTERS[side]}" for side in wanted}
+    own = name.partition("_")[0]
+    if own in LETTERS:
+        return {own: name} if own in wanted else {}
+    return {side: f"{side}_{name}" for side in wanted}
+
+
 def sided(names: list[str], maps: np.ndarray, right: np.ndarray, wanted: list[str]) -> tuple[list[str], np.ndarray]:
-    """Names with L or R and maps (K, h, w) of the wanted sides, given where the subject's right half is (h, w)."""
-    halves = {"right": right, "left": ~right}
+    """Names and maps (K, h, w) of the wanted halves, given where the subject's right half is (h, w)."""
+    places = {"right": right, "left": ~right}
     found = [
-        (f"{name}{LETTERS[s]}", np.where(halves[s], values, 0))
+        (half, values if half == name else np.where(places[side], values, 0))
         for name, values in zip(names, maps, strict=True)
-        for s in wanted
+        for side, half in halves(name, wanted).items()
     ]
-    return [name for name, _ in found], np.stack([values for _, values in found])
+    stack = [values for _, values in found]
+    return [name for name, _ in found], np.stack(stack) if stack else np.zeros((0, *right.shape), dtype=maps.dtype)
 
 
 def by_class(masks: MaskSet) -> MaskSet:
