@@ -50,6 +50,5 @@ def _registered():
     import workbench as wb
     from workbench.assets import ASSETS
 
-    return [
-        (registry, set(registry.names())) for registry in (wb.CLASSIFIERS, wb.EXPLAINERS, wb.SCORES, wb.MASKS, ASSETS)
-    ]
+    registries = (wb.CLASSIFIERS, wb.EXPLAINERS, wb.SCORES, wb.MASKS, wb.LAYOUTS, ASSETS)
+    return [(registry, set(registry.names())) for registry in registries]

@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from workbench.explain import region_table as region_table
     from workbench.explainers import EXPLAINERS as EXPLAINERS
     from workbench.explainers.smoothing import smooth as smooth
+    from workbench.faces import LAYOUTS as LAYOUTS
     from workbench.faces import FaceSet as FaceSet
+    from workbench.faces import au_estimates as au_estimates
+    from workbench.faces import coded_aus as coded_aus
     from workbench.faces import demo_faces as demo_faces
     from workbench.faces import load_faces as load_faces
     from workbench.heatmaps import global_heatmaps as global_heatmaps
+    from workbench.heatmaps import global_statistics as global_statistics
     from workbench.heatmaps import load as load_heatmaps  # noqa: F401
     from workbench.heatmaps import save as save_heatmaps  # noqa: F401
     from workbench.masks import MASKS as MASKS
@@ -50,12 +54,16 @@ _ROOMS = {
     "load_faces": "faces",
     "demo_faces": "faces",
     "FaceSet": "faces",
+    "LAYOUTS": "faces",
+    "au_estimates": "faces",
+    "coded_aus": "faces",
     "explain": "explain",
     "region_table": "explain",
     "au_heatmap": "explain",
     "EXPLAINERS": "explainers",
     "smooth": "explainers.smoothing",
     "global_heatmaps": "heatmaps",
+    "global_statistics": "heatmaps",
     "load_heatmaps": "heatmaps:load",
     "save_heatmaps": "heatmaps:save",
     "load_masks": "masks",

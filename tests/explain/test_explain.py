@@ -109,7 +109,7 @@ def test_dimensions_and_coordinates(maps, two, faces):
     assert maps["layer"].values.tolist() == [["", "second", "", "", "second"]] * 2
     classes = [str(name).removeprefix("probability_") for name in maps.coords if "probability_" in str(name)]
     assert classes == ["anger", "fear", "happiness", "surprise", "neutral"]
-    assert all(maps[name].dtype.kind in "Uf" for name in maps.coords if name != "domain")
+    assert all(maps[name].dtype.kind in "Ufb" for name in maps.coords)
     assert maps["domain"].dims == ("y", "x")
     assert maps["domain"].values.sum() == load_frame("mediapipe478").domain.sum()
 

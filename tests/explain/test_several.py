@@ -250,6 +250,11 @@ def test_faces_that_cannot_be_drawn_on_are_named_before_any_work(network, faces,
         explain(network, faces[:1], **{**asked, "options": {"region_shap": {"fill": "average_face"}}})
 
 
+def test_affect_is_named_in_any_case(network, faces):
+    (one,) = predict(network, faces, "affect:Valence").aims
+    assert set(one.explained) == {"affect:valence"}
+
+
 def test_a_table_of_regions_needs_native_maps(network, faces):
     with pytest.raises(UsageError, match=r"returns, not of DataArray"):
         region_table(explain(network, faces[:1], "saliency", progress=False))

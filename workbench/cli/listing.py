@@ -8,13 +8,14 @@ from typing import Any
 from workbench.cli._common import print_json, print_table
 
 NAME = "list"
-HELP = "list classifiers, explainers, scores, masks or assets"
-KINDS = ("classifiers", "explainers", "scores", "masks", "assets")
+HELP = "list classifiers, explainers, scores, masks, layouts of data sets or assets"
+KINDS = ("classifiers", "explainers", "scores", "masks", "layouts", "assets")
 _COLUMNS = {
     "classifiers": ("name", "licence", "summary"),
     "explainers": ("name", "family", "summary"),
     "scores": ("name", "range", "summary"),
     "masks": ("name", "dimension", "authority", "summary"),
+    "layouts": ("name", "summary"),
     "assets": ("name", "package", "version", "licence", "cached"),
 }
 
@@ -35,6 +36,8 @@ def entries(kind: str) -> list[dict[str, Any]]:
         from workbench.scores import SCORES as registry  # type: ignore[assignment]
     elif kind == "masks":
         from workbench.masks import MASKS as registry  # type: ignore[assignment]
+    elif kind == "layouts":
+        from workbench.faces import LAYOUTS as registry  # type: ignore[assignment]
     else:
         from workbench.assets import ASSETS as registry  # type: ignore[assignment]
         from workbench.assets import status

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import xarray as xr
 
-from workbench.canonical import load_frame
+from workbench.canonical import face_flags, load_frame
 from workbench.explain.native import package_version
 from workbench.explain.targets import Prediction
 from workbench.explainers import EXPLAINERS, NativeMaps
@@ -113,17 +113,18 @@ def assemble(
     status, layer = np.full(shape, "not computed", "<U13"), np.full(shape[:3], "", object)
     failures: list[dict[str, str]] = []
     options: dict[str, dict[str, Any]] = {}
-    warped: dict[int, np.ndarray] = {}
     for row, model in enumerate(models):
+        found = {id(maps): maps for maps in native[model].values()}  # one map may serve several targets
+        warped = dict(zip(found, to_canonical(list(found.values()), faces, frame), strict=True))
         for aim in predictions[model].aims:
             if aim.reason:
                 failures.append({"model": model, "explainer": "", "reason": aim.reason})
         for key in keys:
             name, depth, aimed = key
             place = (row, explainers.index(name), depths.index(depth), targets.index(aimed))
-            maps = native[model].get(key) or NativeMaps.missing(0)
-            if id(maps) not in warped:
-                warped[id(maps)] = to_canonical(maps, faces, frame)
+            maps = native[model].get(key)
+            if maps is None:
+                continue
             values[(*place, slice(len(maps)))] = warped[id(maps)]
             status[(*place, slice(len(maps)))] = maps.status
             layer[place[:3]] = maps.layer
@@ -155,6 +156,7 @@ def assemble(
         **_outputs(models, predictions, len(faces)),
         **{name: ("image", table[name].astype(str).to_numpy(str)) for name in ("label", "subject", "sha256")},
         "domain": (("y", "x"), load_frame(frame).domain),
+        **_flags(faces, frame),
         **{f"group_{c}": ("image", table[c].astype(str).to_numpy(str)) for c in faces.groups},
     }
     coords |= {"target": targets} if several else {}
@@ -172,6 +174,14 @@ def assemble(
         **({"precision": precision} if precision != "float32" else {}),
     }
     return xr.DataArray(squeezed(values), coords, (*dims, "image", "y", "x"), "heatmap", attrs)
+
+
+def _flags(faces: FaceSet, frame: str) -> dict[str, Any]:
+    """Which faces the canonical face cannot show well (`folded`, `turned`), and the numbers behind that, (image)."""
+    angles = ("yaw", "pitch", "roll")
+    known = all(angle in faces.table for angle in angles)
+    pose = np.stack([faces.table[angle].to_numpy(float) for angle in angles], axis=1) if known else None
+    return dict(face_flags(load_frame(frame), faces.landmarks, faces.scheme, pose=pose).coordinates())
 
 
 def _outputs(models: list[str], predictions: Mapping[str, Prediction], count: int) -> dict[str, Any]:

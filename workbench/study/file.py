@@ -61,7 +61,7 @@ def _keys(**kinds: str) -> dict[str, str]:
 _TOP = _keys(text="name title caveat", table="faces explain report", tables="classifiers masks")
 _EXPLAIN = _keys(names="explainers controls", text="target frame", whole="seed", table="limit options")
 _REPORT = _keys(switch="embed_faces")
-_FACES = _keys(text="source", switch="all_faces", whole="size", number="margin")
+_FACES = _keys(text="source layout landmarks", switch="all_faces cropped", whole="size", number="margin")
 _DEMO_FACES = _keys(text="source", switch="collage", whole="size")
 _MASKS = _keys(text="name codebook")
 _CLASSIFIER = _keys(

@@ -102,6 +102,8 @@ def _load_faces(study: Study, progress: bool) -> FaceSet:
     options = {key: value for key, value in study.faces.items() if key != "source"}
     if study.faces["source"] == "demo":
         return demo_faces(**options)
+    if "landmarks" in options:
+        options["landmarks"] = _near(study, options["landmarks"])
     return load_faces(_near(study, study.faces["source"]), progress=progress, **options)
 
 

@@ -52,7 +52,7 @@ class MapStore:
         try:
             with np.load(path, allow_pickle=False) as kept:
                 meta = json.loads(str(kept["meta"]))
-                parts = kept["parts"] if "parts" in kept else None
+                parts = kept.get("parts")
                 return NativeMaps(values=kept["values"], parts=parts, **meta)
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
             return None
