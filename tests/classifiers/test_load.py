@@ -86,6 +86,22 @@ def test_outputs_must_match_labels() -> None:
         load(net(1000))
 
 
+def test_probabilities_in_the_place_of_logits_are_refused_unless_they_are_meant() -> None:
+    module = nn.Sequential(net(2), nn.Softmax(1))
+    with pytest.raises(ClassifierError, match="outputs of the head 'expression' sum to one, so they are probabilities"):
+        load(module, labels="anger,fear")
+    meant = load(module, labels=None, heads={"expression": {"labels": "anger,fear", "kind": "linear"}})
+    outputs = meant.logits(torch.rand(2, 3, 12, 12))
+    assert torch.equal(meant.activated(outputs), outputs)
+    assert load(nn.Sequential(net(1), nn.Sigmoid()), labels="fear").labels == ("fear",)
+
+
+@pytest.mark.parametrize("size", [12.5, (12, 12.5)])
+def test_a_size_is_in_whole_pixels(size: Any) -> None:
+    with pytest.raises(UsageError, match="size is in whole pixels, not"):
+        load(net(), size=size)
+
+
 def test_damaged_weights_are_refused() -> None:
     module = net()
     with torch.no_grad():

@@ -34,6 +34,7 @@ def build(
     found = _tried(name, module, heads, preprocessing, tokens)
     if not torch.isfinite(found.outputs).all():
         raise ClassifierError(f"{name}: the module gives NaN or infinity on a noise image; its weights are damaged")
+    _refuse_probabilities(name, found.outputs, heads)
     if layer is not None:
         check_layer(layer, module, found.layouts, name)
         reason = "stated"
@@ -58,6 +59,21 @@ def _tried(
     except ClassifierError as error:
         said = str(error)
         raise ClassifierError(said if name in said else f"{name}: {said}") from None
+
+
+def _refuse_probabilities(name: str, outputs: torch.Tensor, heads: Mapping[str, Head]) -> None:
+    """ClassifierError where a softmax head gives probabilities already: they would go through a softmax twice."""
+    start = 0
+    for head, stated in heads.items():
+        part = outputs[:, start : start + len(stated.labels)].float()
+        start += len(stated.labels)
+        if stated.kind != "softmax" or len(stated.labels) < 2 or (part < 0).any():
+            continue
+        if ((part.sum(1) - 1).abs() < 1e-3).all():
+            raise ClassifierError(
+                f"{name}: the outputs of the head {head!r} sum to one, so they are probabilities and no logits; leave "
+                f"the softmax out of the module, or state heads={{{head!r}: {{'labels': […], 'kind': 'linear'}}}}"
+            )
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:

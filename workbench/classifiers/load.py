@@ -254,7 +254,11 @@ def _preprocessing(given: Mapping[str, Any], owner: str, **defaults: Any) -> tup
         raise UsageError(f"the network {owner!r} needs size= in pixels, for example size=112 or size=(112, 96)")
     try:
         size = tuple(int(one) for one in np.broadcast_to(values["size"], 2))
+        if any(one != whole for one, whole in zip(np.broadcast_to(values["size"], 2), size, strict=True)):
+            raise UsageError(f"size is in whole pixels, not {values['size']!r}")
         mean, std = (tuple(float(one) for one in np.ravel(values[key])) for key in ("mean", "std"))
+    except UsageError:
+        raise
     except (TypeError, ValueError):
         raise UsageError(
             f"size, mean and std must be numbers, not size={values['size']!r}, mean={values['mean']!r}, "

@@ -137,7 +137,7 @@ def label_of(head: str, text: str) -> str:
         return expression(text)
     if head == "au":
         return action_unit(text)
-    return text
+    return text.lower() if head == "affect" else text
 
 
 def _aim(target: Target, said: Prediction, faces: FaceSet) -> Aim:
