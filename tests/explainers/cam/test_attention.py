@@ -90,6 +90,8 @@ def worked():
         ("transformer_attribution", {}, [5.5, 15.75]),
         # behind block 1 the gradient at row 0 is (0, 2, 6), behind block 2 (1, 6, 9); mean over 3 queries, 2 blocks
         ("le_grad", {}, [8 / 6, 15 / 6]),
+        # every query has a third of what the class token had, and so all three of them together the same
+        ("le_grad", {"pooled": "mean"}, [8 / 6, 15 / 6]),
         # row 0 of the mean table is (.25, .5, .25), the places' own scores are 7 and 18
         ("ts_cam", {}, [3.5, 4.5]),
     ],
@@ -244,14 +246,17 @@ def behind(module, tokens):
     return module.forward_head(module.norm(tokens))
 
 
-def test_le_grad_is_the_published_loop(form, pictures):
+@pytest.mark.parametrize("pooled", ["network", "mean"])
+def test_le_grad_is_the_published_loop(form, pictures, pooled):
     owner, module, prefix, _ = form
     _, tables, tokens = listened(module, owner.inputs(pictures))
     expected = np.zeros((3, 16))
     for table, hidden in zip(tables, tokens, strict=True):
+        if pooled == "mean":
+            hidden = hidden.mean(1, keepdim=True).expand_as(hidden)
         (gradient,) = torch.autograd.grad(behind(module, hidden)[:, 2].sum(), table, retain_graph=True)
         expected += gradient.clamp(min=0).mean((1, 2))[:, prefix:].numpy() / 3
-    values, _ = maps(owner, pictures, "le_grad", one_hot(2))
+    values, _ = maps(owner, pictures, "le_grad", one_hot(2), pooled=pooled)
     assert np.allclose(values[0].reshape(3, 16), expected, rtol=1e-3, atol=1e-5 * expected.max())
 
 

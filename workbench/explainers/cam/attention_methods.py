@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FUSIONS = ("mean", "max", "min")
 RELEVANCES = ("attention", "lrp")
+POOLED = ("network", "mean")
 
 
 def _check_fusion(heads: str, discard: float) -> None:
@@ -29,6 +30,11 @@ def _check_relevance(relevance: str) -> None:
         raise UsageError(
             f"option relevance={relevance!r} of 'transformer_attribution' is not known; choose {', '.join(RELEVANCES)}"
         )
+
+
+def _check_pooled(pooled: str) -> None:
+    if pooled not in POOLED:
+        raise UsageError(f"option pooled={pooled!r} of 'le_grad' is not known; choose {' or '.join(POOLED)}")
 
 
 @attention_method(
@@ -98,18 +104,25 @@ def transformer_attribution(view: AttentionView, *, relevance: str = "attention"
     "le_grad",
     reference=(
         "Bousselham et al., ICCV 2025, arXiv 2404.03214, section 3: mean over blocks l, heads and queries of "
-        "(∂s_l / ∂A_l)⁺, s_l the score read out behind block l"
+        "(∂s_l / ∂A_l)⁺, s_l the score read out behind block l; with pooled='mean' of the mean of its tokens, as in "
+        "the authors' code"
     ),
     cost="1 forward, a read-out and a backward of one block for each block",
 )
-def le_grad(view: AttentionView) -> torch.Tensor:
+@checked(_check_pooled)
+def le_grad(view: AttentionView, *, pooled: str = "network") -> torch.Tensor:
     """How much more of each place, at each block, would raise the score that is read out behind that block.
 
-    Never negative; the min–max normalisation of the paper is left out.
+    Never negative; the min–max normalisation of the paper is left out. `pooled`: what is read out behind a block,
+    "network", the tokens that the network itself reads, or "mean", the mean of all tokens, class token and registers
+    included. The paper leaves it to the network; its authors' code for class-token networks (CLIP), and torch-cam,
+    take the mean. Of a class token's read-out a block's gradient is that of one query; of the mean, of all of them.
     """
     import torch
 
-    blocks = torch.stack([gradient.relu().mean((1, 2)) for gradient in view.block_gradients])
+    _check_pooled(pooled)
+    gradients = view.block_gradients(mean=pooled == "mean")
+    blocks = torch.stack([gradient.relu().mean((1, 2)) for gradient in gradients])
     return view.batch.places(blocks.mean(0))
 
 

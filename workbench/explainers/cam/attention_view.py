@@ -114,6 +114,14 @@ class Batch:
             return [self.read_out(tokens) for tokens in self.block_tokens]
 
     @cached_property
+    def block_mean_outputs(self) -> list[torch.Tensor]:
+        """The network's read-out of the mean of each block's tokens, (N, columns), in the graph of the tokens: of a
+        sequence whose every token is that mean."""
+        with torch.inference_mode(False), torch.enable_grad():
+            length = self.block_tokens[-1].shape[1]
+            return [self.read_out(tokens.mean(1, keepdim=True).expand(-1, length, -1)) for tokens in self.block_tokens]
+
+    @cached_property
     def place_outputs(self) -> torch.Tensor:
         """The read-out of each place by itself, (N, h·w, columns): of a sequence whose every token is that place's.
 
@@ -195,10 +203,11 @@ class AttentionView:
                     table.add_(one * share.reshape(-1, *[1] * (table.ndim - 1)))
         return [self.batch.by_head(table).float() for table in total]
 
-    @cached_property
-    def block_gradients(self) -> list[torch.Tensor]:
-        """Gradient, at each block's table, of the score read out behind that block."""
-        pairs = zip(self.batch.block_outputs, self.batch.seen.tables, strict=True)
+    def block_gradients(self, *, mean: bool) -> list[torch.Tensor]:
+        """Gradient, at each block's table, of the score read out behind that block: of the tokens that the network
+        reads, or of the `mean` of all of its tokens."""
+        read = self.batch.block_mean_outputs if mean else self.batch.block_outputs
+        pairs = zip(read, self.batch.seen.tables, strict=True)
         return [self._gradients(self.score(outputs), [table])[0] for outputs, table in pairs]
 
     @property
