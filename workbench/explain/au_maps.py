@@ -70,16 +70,17 @@ def au_heatmap(
     definition, book = _definition(masks), load_codebook(codebook)
     if isinstance(of, str) and of not in WHICH:
         of = vocabulary.expression(of)
-    units = not isinstance(of, str) or of in ("aus", "coded", "estimated")
+    what = of if isinstance(of, str) else "given"
+    units = what in ("aus", "coded", "estimated", "given")
     named = None if units else book.name
     side = size or faces.size
     if frame == "native":
         source = _on_crops(faces, masks, named, weights, soft, side)
     else:
         source = _on_frame(masks, named, weights, soft, frame)
-    if of == "aus":
+    if what == "aus":
         source = _by_class(source, definition.table.get("indistinguishable", []))
-    many = {"expressions": vocabulary.EXPRESSION, "aus": vocabulary.AU}.get(str(of)) if isinstance(of, str) else None
+    many = {"expressions": vocabulary.EXPRESSION, "aus": vocabulary.AU}.get(what)
     parts = None if many else _parts(faces, of, source.names, book)
     grid = (side, side) if frame == "native" else FRAMES[frame]
     values = np.full((len(faces), len(source.names) if many else 1, *grid), np.nan, np.float32)
@@ -99,15 +100,15 @@ def au_heatmap(
         name="au_heatmap",
         attrs={
             "frame": frame,
-            "of": of if isinstance(of, str) else "given",
+            "of": what,
             "masks": definition.name,
             "authority": definition.text("authority"),
-            "codebook": "" if units and of != "aus" else book.name,
+            "codebook": "" if units and what != "aus" else book.name,
             "weights": weights,
             "values": "soft" if soft else "binary",
             "scale": scale,
-            "policy": _policy(of, book, weights),
-            "caveat": "estimated from blendshapes, not FACS coding" if str(of) == "estimated" else "",
+            "policy": _policy(what, book, weights),
+            "caveat": "estimated from blendshapes, not FACS coding" if what == "estimated" else "",
             "action_units": json.dumps({e: list(book.weights(e, weights)) for e in book.expressions}),
         },
     )
@@ -210,10 +211,10 @@ def _people(faces: FaceSet) -> dict[str, Any]:
     return {vocabulary.IMAGE: faces.names, **found}
 
 
-def _policy(of: str | xr.DataArray, book: Codebook, weights: str) -> str:
-    if isinstance(of, str) and of == "aus":
+def _policy(what: str, book: Codebook, weights: str) -> str:
+    if what == "aus":
         return "each action unit apart, those that the set cannot separate as one class"
-    if not isinstance(of, str) or of in ("coded", "estimated"):
+    if what in ("coded", "estimated", "given"):
         return "the pixelwise maximum of value × map over the units measured on the face"
     how = "maximum" if weights == "max" else "weighted mean"
     return f"the pixelwise {how} over the action units that {book.name} lists for the expression"

@@ -42,7 +42,10 @@ class References:
     people: pd.DataFrame
 
     def of(self, image: str) -> npt.NDArray[np.float64] | None:
-        """The K maps of a face (K, P) on the domain's pixels, None where it has none; UsageError for a stranger."""
+        """The K maps of a face (K, P) on the domain's pixels, None where it has none; UsageError for a stranger.
+
+        A single map that is missing, as of a unit outside the crop, is 0 throughout.
+        """
         if self.place is None:
             return np.asarray(self.values.values[:, self.domain], dtype=np.float64)
         if image not in self.place:
@@ -51,7 +54,7 @@ class References:
             )
         if self.status.get(image, OK) != OK:
             return None
-        return np.asarray(self.values[self.place[image]].values, dtype=np.float64)[:, self.domain]
+        return np.nan_to_num(np.asarray(self.values[self.place[image]].values, dtype=np.float64)[:, self.domain])
 
     @property
     def units(self) -> dict[str, list[str]]:
