@@ -31,7 +31,7 @@ def by_side(masks: MaskSet, side: str) -> MaskSet:
     """Masks of AUs or regions cut at the middle line of the face: `left`, `right` (the subject's) or `each` of both.
 
     AU12 becomes AU12L and AU12R, `nose` becomes `left_nose` and `right_nose`; halves do not overlap and together are
-    the whole. A region `left_…` or `right_…` is of its side already and stays as it is. `both` returns the set as it is.
+    the whole. A region `left_…` or `right_…` is of its side already and stays. `both` returns the set as it is.
     """
     check_side(side, masks.dimension, masks.name)
     if side == "both":
