@@ -71,7 +71,7 @@ def load_masks(
     middle line: `left`, `right` (the subject's), `each` (AU12L and AU12R, `left_nose` and `right_nose`). soft: maps in
     [0, 1] by the set's own rule instead of binary masks. codebook: turns masks of action units into masks of
     expressions, `weights="max"` by the pixelwise maximum over the AUs that it lists, `"share"` by their mean weighted
-    by the share of people who show them; expressions: which ones (the basic six that it lists). Raises UnknownNameError,
+    by the share of people who show them; expressions: which ones (the basic six of it). Raises UnknownNameError,
     UsageError (set not defined on the frame; codebook on a set without AUs, side of expressions), and what `MaskSet`
     raises.
     """
