@@ -24,7 +24,7 @@ class MaskSet:
 
     maps: DataArray (dimension, y, x), float32 in [0, 1]; binary masks hold only 0 and 1. `dimension` is
         `expression`, `au` or `region`; its coordinate holds the names (`anger`, `AU12`, `brow`).
-    frame: `mediapipe478`, `published`, or `image` for masks of another size.
+    frame: `mediapipe478`, `published`, `ibug68`, or `image` for masks of another size.
     domain: DataArray (y, x) bool, the frame's domain for scoring.
     attrs: summary, citation, licence, authority as sentences; `lost` (JSON: share of each mask, as drawn, that the
         frame cannot show; entries of which hardly anything is left are not in the set), `reasons` (JSON: why each
