@@ -10,6 +10,7 @@ from PIL import Image
 from workbench.cli import main
 from workbench.cli._common import failure_line, out_folder
 from workbench.errors import UsageError, WorkbenchError
+from workbench.heatmaps import load
 
 EXPLAIN = ["explain", "no.png", "--classifier", "facemood", "--explainer", "grad_cam"]
 
@@ -146,6 +147,25 @@ def test_pictures_without_labels_cannot_be_explained_as_labelled_and_a_batch_goe
     assert main(["score", "o/maps.nc", "--masks", "friesen-ekman", "--json"]) == 0
     json.loads(capsys.readouterr().out)
     assert main(["faces", ".", "--out", "found"]) == 1  # text.jpg cannot be read
+
+
+@pytest.mark.assets
+def test_several_targets_give_one_overlay_each_and_slips_come_before_the_faces(tmp_path, monkeypatch, capsys):
+    from skimage import data
+
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(data.astronaut()).save("a.png")
+    verb = ["explain", "a.png", "--classifier", "fer-mini-xception", "--explainer", "grad_cam", "--out", "o"]
+    assert main([*verb, "--target", "expression:fear", "expression:happiness-vs-fear"]) == 0
+    made = sorted(path.name for path in Path("o").iterdir())
+    assert made == ["a-expression_fear.png", "a-expression_happiness-vs-fear.png", "maps.nc", "predictions.csv"]
+    assert load(Path("o") / "maps.nc").target.values.tolist() == ["expression:fear", "expression:happiness-vs-fear"]
+    capsys.readouterr()
+    assert main([*verb, "--target", "au:12"]) == 2
+    assert "nothing to explain: 'fer-mini-xception' has no head 'au'" in capsys.readouterr().err
+    monkeypatch.setattr("workbench.faces.load_faces", lambda *_, **__: pytest.fail("faces were looked for"))
+    assert main([*verb, "--target", "happiness"]) == 2
+    assert "target 'happiness' is not understood" in capsys.readouterr().err
 
 
 @pytest.mark.assets

@@ -183,6 +183,10 @@ def test_overlay_grid_says_answer_probability_and_label_in_words(study: dict) ->
     assert "not computed" in said
     assert "photograph" in said
     assert len(tiles(figure)) == 2 * 4 - 1
+    assert "heat:" not in " ".join(said)
+    units = maps.assign_coords(explained=maps["predicted"].copy(data=np.full(maps["predicted"].shape, "au:12")))
+    figure = figures.overlay_grid(units, study["faces"], "net-b", images=["face-00"])
+    assert any(" ".join(t.split()).endswith("labelled anger heat: au:12") for t in words(figure))
 
 
 def test_overlay_grid_shows_constant_maps_as_such_and_refuses_unknown_faces(study: dict) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_classifier_arguments(parser)
     parser.add_argument("--explainer", nargs="+", required=True, metavar="NAME", help="workbench list explainers")
     parser.add_argument(
-        "--target", default="predicted", metavar="NAME", help="predicted (default), labelled, or expression:fear"
+        "--target",
+        nargs="+",
+        default=["predicted"],
+        metavar="NAME",
+        help="predicted (default), labelled, expression:fear, expression:happiness-vs-fear, au:12, affect:valence",
     )
     parser.add_argument("--all-faces", action="store_true", help="every face of a picture, not only the largest")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", required=True, metavar="DIR", help="maps.nc, predictions.csv and one overlay a map")
+    parser.add_argument("--out", required=True, metavar="DIR", help="maps.nc, predictions.csv and overlays")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 
@@ -53,11 +58,12 @@ def run(args: argparse.Namespace) -> int:
 
     out = out_folder(args.out)
     methods = chosen(args.explainer)
-    check_request(args.explainer, target=args.target, seed=args.seed)  # a slip is refused before any work
+    target = args.target[0] if len(args.target) == 1 else args.target
+    check_request(args.explainer, target=target, seed=args.seed)  # a slip is refused before any work
     classifier = load_classifier(args.classifier, **classifier_options(args))
     source = args.images[0] if len(args.images) == 1 else [Path(image) for image in args.images]
     faces = load_faces(source, all_faces=args.all_faces)
-    maps = explain(classifier, faces, args.explainer, target=args.target, seed=args.seed)
+    maps = explain(classifier, faces, args.explainer, target=target, seed=args.seed)
     table = prediction_table(maps)
     with all_or_nothing(out) as folder:
         save(maps, folder / "maps.nc")
@@ -81,18 +87,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _overlays(maps: xr.DataArray, faces: FaceSet, out: Path) -> list[str]:
-    """One picture a face, all explainers side by side; the file names."""
+    """One picture a face and target, all explainers side by side; the file names."""
     from workbench.figures import overlay_grid
 
-    written = []
-    for name in faces.names:
-        stem = re.sub(r"[^\w.-]+", "_", Path(name).stem)
+    written: list[str] = []
+    shown = {f"-{one}": maps.sel(target=one) for one in maps["target"].values} if "target" in maps.dims else {"": maps}
+    for name, (aim, of_aim) in product(faces.names, shown.items()):
+        stem = re.sub(r"[^\w.-]+", "_", f"{Path(name).stem}{aim}")
         file = out / f"{stem}.png"
         number = 1
         while file.name in written:
             number += 1
             file = file.with_stem(f"{file.stem}-{number}")
-        figure = overlay_grid(maps, faces, images=[name], tile=224)
+        figure = overlay_grid(of_aim, faces, images=[name], tile=224)
         figure.savefig(file, dpi=150, facecolor="white")
         written.append(file.name)
     return written

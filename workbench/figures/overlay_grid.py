@@ -39,8 +39,9 @@ def overlay_grid(
     `maps` (model, explainer, image, y, x) are canonical; with `faces` each is drawn back on its photograph, without
     it on the canonical face. Every tile runs from the map's lowest value inside the face, at least 0, to its highest
     (`displayed`), so that one scale from 0 to 1 serves the sheet. Beside each face: what the network says, its
-    probability, and the label if known. A pair (model, expression) of `unrecognised` puts a dagger behind that answer.
-    `threshold` in [0, 1] draws that level as a contour. Raises UnknownNameError for an image that is not in `maps`.
+    probability, the label if known, and what the heat explains where that is something else. A pair (model,
+    expression) of `unrecognised` puts a dagger behind that answer. `threshold` in [0, 1] draws that level as a contour.
+    Raises UnknownNameError for an image that is not in `maps`, UsageError for several layers or targets.
     """
     for dimension in (LAYER, TARGET):
         if dimension in maps.dims:
@@ -100,7 +101,9 @@ def _verdict(face: xr.DataArray, probability: float, doubtful: set[str]) -> str:
     if np.isfinite(probability):
         text += f" ({theme.number(float(probability))})"
     label = str(face["label"].values) if "label" in face.coords else ""
-    return f"{text}\nlabelled {label}" if label else f"{text}\nno label"
+    text += f"\nlabelled {label}" if label else "\nno label"
+    aim = str(face["explained"].values) if "explained" in face.coords else ""
+    return f"{text}\nheat: {aim}" if aim and aim != answer else text
 
 
 def _on_photograph(
