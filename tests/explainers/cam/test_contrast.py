@@ -50,3 +50,15 @@ def test_a_head_of_one_output_is_refused(written):
     view = view_of(written, [[1.0, 1.2, 3.0, 0.5, 1.0]], [[0.0, 0, 0, 0, 1.0]])
     with pytest.raises(UnsuitedError, match=r"finer_cam compares .*'written' has none there; take grad_cam"):
         finer_cam(view)
+
+
+def test_images_whose_targets_leave_unequally_many_outputs_do_not_disturb_each_other(written):
+    """One output left beside the second target, three beside the first; the third target is nothing."""
+    weights = [[1.0, 0, 0, 0, 0], [1.0, 1.0, -2.0, 0, 0], [0.0, 0, 0, 0, 0]]
+    view = view_of(written, [[1.0, 1.2, 3.0, 0.7, 1.0]] * 3, weights)
+    third = pytest.approx(1 / 3)
+    assert most_similar(view, 3).tolist() == [[0, third, third, third, 0], [0, 0, 0, 1, 0], [0] * 5]
+    assert not finer_cam(view)[2].any()
+    for row in range(3):
+        alone = view_of(written, [[1.0, 1.2, 3.0, 0.7, 1.0]], weights[row : row + 1])
+        assert torch.equal(most_similar(view, 3)[row], most_similar(alone, 3)[0])

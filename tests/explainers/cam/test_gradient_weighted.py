@@ -124,6 +124,16 @@ class PlaceNorm(nn.LayerNorm):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
+def test_hires_cam_shows_no_rounding_of_an_image_that_cancels_beside_others():
+    activations = torch.rand(2, 3, 2, 2) + 0.5
+    gradients = torch.rand(2, 3, 2, 2)
+    gradients[1, 2] = -(gradients * activations)[1, :2].sum(0) / activations[1, 2]
+    raw = (gradients * activations).sum(1)
+    found = method("hires_cam")(activations, gradients, None)
+    assert torch.equal(found[0], raw[0])
+    assert not found[1].any()
+
+
 def test_hires_cam_of_a_score_without_gradient_is_zero_and_not_refused():
     found = method("hires_cam")(A, torch.zeros_like(G), None)
     assert not found.any()

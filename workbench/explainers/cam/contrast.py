@@ -30,7 +30,8 @@ def finer_cam(view: View, *, gamma: float = 1.0, similar: int = 3) -> torch.Tens
 
 
 def most_similar(view: View, count: int) -> torch.Tensor:
-    """(N, columns): 1 / n at each of the n ≤ count outputs nearest to the target's logit, 0 elsewhere."""
+    """(N, columns): 1 / n at each of the n ≤ count outputs nearest to the target's logit, 0 elsewhere; 0 for an image
+    whose target is nothing (a contrast of an output with itself)."""
     import torch
 
     outputs, weights = view.outputs.float(), view.weights.float()
@@ -39,13 +40,14 @@ def most_similar(view: View, count: int) -> torch.Tensor:
         columns = view.classifier.columns(name)
         of_head[:, columns] = (weights[:, columns] > 0).any(1, keepdim=True).float()
     free = (of_head > 0) & (weights == 0)
-    number = min(count, int(free.sum(1).min()))
-    if number < 1:
+    number = free.sum(1, keepdim=True).clamp(max=count)
+    if bool(((number[:, 0] == 0) & (weights != 0).any(1)).any()):
         raise UnsuitedError(
             f"finer_cam compares the target with other outputs of its head; {view.classifier.name!r} has none there; "
             "take grad_cam"
         )
-    own = (outputs * weights.clamp(min=0)).sum(1, keepdim=True) / weights.clamp(min=0).sum(1, keepdim=True)
+    positive = weights.clamp(min=0)
+    own = (outputs * positive).where(positive > 0, 0.0).sum(1, keepdim=True) / positive.sum(1, keepdim=True)
     distance = (outputs - own).abs().masked_fill(~free, torch.inf)
-    nearest = distance.argsort(dim=1, stable=True)[:, :number]
-    return torch.zeros_like(weights).scatter(1, nearest, 1 / number)
+    rank = distance.argsort(dim=1, stable=True).argsort(dim=1)
+    return (rank < number) / number.clamp(min=1).to(weights)

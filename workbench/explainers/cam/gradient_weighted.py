@@ -73,9 +73,9 @@ def hires_cam(activations: torch.Tensor, gradients: torch.Tensor, scores: torch.
     """Gradient times activation, summed over channels; equals grad_cam on a pooling-and-linear head.
 
     Raises UnsuitedError where the terms cancel at every place of every image but for rounding, to less than
-    `CANCELLED` of their absolute sum. So they do wherever the network behind the layer does not see the scale of a
-    place: before a layer norm that is its only reader, as at the last but one block of a transformer with a class
-    token.
+    `CANCELLED` of their absolute sum; the map of a single such image is 0. So they do wherever the network behind the
+    layer does not see the scale of a place: before a layer norm that is its only reader, as at the last but one block
+    of a transformer with a class token.
     """
     terms = gradients * activations
     found = terms.sum(1)
@@ -86,7 +86,7 @@ def hires_cam(activations: torch.Tensor, gradients: torch.Tensor, scores: torch.
             "hires_cam is empty at this layer, because a layer norm behind it does not see the scale of a place and "
             "gradient times activation cancels; take the output of that norm as layer, or grad_cam"
         )
-    return found
+    return found.masked_fill(empty[:, None, None], 0.0)
 
 
 @cam_method("grad_cam_elementwise", reference="pytorch-grad-cam, GradCAMElementWise: L = Σ_c ReLU(G A)")
