@@ -9,7 +9,7 @@ import xarray as xr
 from families import load_family
 from torch import nn
 
-from workbench.canonical import load_frame
+from workbench.canonical import convert, load_frame
 from workbench.classifiers.classifier import Classifier, Head, Preprocessing
 from workbench.errors import UnknownNameError, UsageError
 from workbench.explain import au_heatmap, explain, region_table
@@ -203,3 +203,11 @@ def test_sharing_a_map_is_region_shap_of_a_linear_network(face_set):
         wanted = shares(masks.reshape(len(masks), -1), "shared") @ linear
         found = values[values["image"] == image].set_index("region").loc[[*names, "rest"], "value"]
         assert np.allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+def test_68_landmarks_will_do(face_set):
+    points = np.stack([convert(one, "mediapipe478", "ibug68") for one in face_set.landmarks])
+    fewer = FaceSet(face_set.images, points, face_set.table, "ibug68")
+    paper = {"masks": "belharbi-au-published", "codebook": "belharbi-2024-code", "scale": "none"}
+    first, second = au_heatmap(face_set, **paper), au_heatmap(fewer, **paper)
+    assert np.nanmax(np.abs(first - second)) < 1e-6  # drawn on the 68 points either way
