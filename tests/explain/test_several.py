@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from workbench.canonical import convert
 from workbench.classifiers import load_classifier
 from workbench.classifiers.classifier import Classifier
 from workbench.errors import UnknownNameError, UsageError
@@ -248,6 +249,15 @@ def test_faces_that_cannot_be_drawn_on_are_named_before_any_work(network, faces,
         explain(network, faces, **{**asked, "options": {"region_shap": {"regions": "nowhere"}}})
     with pytest.raises(UsageError, match="no other face to average for 'a'"):
         explain(network, faces[:1], **{**asked, "options": {"region_shap": {"fill": "average_face"}}})
+
+
+def test_a_frame_that_the_landmarks_cannot_be_carried_to_is_refused_before_any_work(network, faces, monkeypatch):
+    sparse = replace(faces, landmarks=convert(faces.landmarks, "mediapipe478", "ibug68"), scheme="ibug68")
+    assert explain(network, sparse, "saliency", frame="ibug68", progress=False).attrs["frame"] == "ibug68"
+    assert explain(network, faces, "saliency", frame="ibug68", progress=False).attrs["frame"] == "ibug68"
+    monkeypatch.setattr(Classifier, "inputs", lambda *_: pytest.fail("work was begun"))
+    with pytest.raises(UsageError, match=r"'ibug68' cannot be shown in the frame 'mediapipe478'; say frame='ibug68'"):
+        explain(network, sparse, "saliency", progress=False)
 
 
 def test_affect_is_named_in_any_case(network, faces):

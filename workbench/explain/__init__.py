@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
-from workbench.canonical import load_frame
+from workbench.canonical import IBUG, load_frame
 from workbench.classifiers.classifier import Classifier
 from workbench.errors import UsageError
 from workbench.explain.assembly import assemble, named, to_canonical
 from workbench.explain.au_maps import au_heatmap
 from workbench.explain.native import Options, Store, explain_native, fingerprint, planned
 from workbench.explain.parts import region_table
+from workbench.explain.regions import frame_for
 from workbench.explain.targets import Aim, Prediction, predict, wanted_targets
 from workbench.explainers.run import PRECISIONS, layered
 from workbench.faces.faceset import FaceSet
@@ -93,6 +94,11 @@ def explain(
         controls=controls,
         precision=precision,
     )
+    if frame != "native" and load_frame(frame).scheme not in (faces.scheme, IBUG):  # 478 points give 68, not back
+        raise UsageError(
+            f"faces with landmarks of {faces.scheme!r} cannot be shown in the frame {frame!r}; "
+            f"say frame={frame_for(faces)!r} or 'native'"
+        )
     targets = [one.name for one in wanted_targets(target, faces)]
     target = targets[0] if isinstance(target, str) else targets
     predictions = {network.name: predict(network, faces, target) for network in networks}
