@@ -337,3 +337,12 @@ def test_a_missing_reference_does_not_spoil_the_others():
     assert table.loc[("AU4", "anger"), ["n", "cosine"]].to_list() == [2, pytest.approx(1)]
     assert table.loc[("AU12", "anger"), ["n", "cosine"]].to_list() == [1, pytest.approx(0.5)]
     assert np.isfinite(table.loc[("AU4", "anger"), "mean_map_cosine"])
+
+
+def test_methods_that_refused_say_why():
+    blank = native(np.full((1, 1, 1), np.nan), status=("image", ["not computed"])).assign_attrs(
+        reason="cam needs a head"
+    )
+    row = mean_row(cam_cos({("net", "cam"): blank}, drawn([[TOP, LEFT]], ["anger"])))
+    assert row[["n", "n_blank", "reason"]].to_list() == [0, 1, "no map: cam needs a head"]
+    assert np.isnan(row["cosine"])

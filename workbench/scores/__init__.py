@@ -1,9 +1,9 @@
 """Scores of agreement between maps and masks, each beside its chance level and controls."""
 
 from workbench.scores.attribution import attributions, region_attributions
-from workbench.scores.attribution_table import attribution_table
+from workbench.scores.attribution_means import attribution_table
 from workbench.scores.correlation import correlations
-from workbench.scores.correlation_table import att_cos, cam_cos, correlation_table
+from workbench.scores.correlation_means import att_cos, cam_cos, correlation_table
 from workbench.scores.evaluation import evaluate
 from workbench.scores.registry import SCORES, Score, score
 from workbench.scores.summary import rows, summary, tidy

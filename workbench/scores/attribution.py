@@ -48,7 +48,7 @@ def attributions(
     by Shapley values, so that masses sum to 1. The region "rest" is what no region covers. expression: on canonical
     maps as `global_heatmaps` groups by `by` (None: by the class that the maps explain), on native maps the label; ""
     for none. NaN where a map is blank, and `status` says so. Further columns: layer, depth, layers, role, label,
-    subject, `group_<column>`, `overlap`.
+    subject, `group_<column>`, `overlap`, `why` (a map was not computed).
     """
     found = stacks(_one_target(maps))
     reference = references(masks, found)
@@ -93,6 +93,7 @@ def _rows(
                 "expression": expression,
                 **{str(column): who[column] for column in reference.people.columns},
                 "status": status,
+                "why": stack.reason if status == NO_DATA else "",
                 "region": region,
                 "overlap": overlap,
                 **({name: row[k] for name, row in measured.items()} if measured else dict.fromkeys(NAMES, np.nan)),
@@ -176,7 +177,7 @@ def region_attributions(values: pd.DataFrame, people: pd.DataFrame, masks: MaskS
         rows[f"group_{column}"] = who[column].to_numpy(str)
     rows["expression"] = rows["label"]
     rows["status"] = np.where(rows["mass"].notna(), OK, np.where(rows["value"].notna(), BLANK, NO_DATA))
-    rows = rows.assign(layer="", depth=0, layers=1, role="method", overlap="shared")
+    rows = rows.assign(layer="", depth=0, layers=1, role="method", overlap="shared", why="")
     rows.attrs = {"dimension": masks.dimension, "regions": [*merged.names, REST], "overlap": "shared"}
     return rows
 

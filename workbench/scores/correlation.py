@@ -45,11 +45,12 @@ def correlations(maps: Maps, given: MaskSet | xr.DataArray, *, scale: str = "min
     have data. scale: "min-max" stretches a map to [0, 1] at its own resolution (CAM-COS); "shift" takes its minimum
     away, after resizing, where it is negative (ATT-COS). Pearson's correlation is the same under both.
 
-    Columns: model, explainer, layer, depth, layers, grid, role, image, label, subject, groups, reference, status;
-    `cosine`, `pearson` (NaN where a map is blank, and `status` says so); `uniform_`, `centre_` and `mean_map_` before
-    `cosine` and `pearson` for a uniform map, a centred Gaussian (standard deviation 50/224 of a crop's sides; on a
-    frame that of `evaluate`) and the mean of the face's K reference maps, which is the same for every class (one map a
-    face: the mean over faces). A uniform map has no Pearson correlation.
+    Columns: model, explainer, layer, depth, layers, grid, role, image, label, subject, groups, reference, status,
+    `why` (a map was not computed); `cosine`, `pearson` (NaN where a map is blank, and `status` says so);
+    `uniform_`, `centre_` and `mean_map_` before `cosine` and `pearson` for a uniform map, a centred Gaussian
+    (standard deviation 50/224 of a crop's sides; on a frame that of `evaluate`) and the mean of the face's K
+    reference maps, which is the same for every class (one map a face: the mean over faces). A uniform map has no
+    Pearson correlation.
 
     Rows of parts of a set of faces can be concatenated: `correlation_table` takes the whole. Raises UsageError for
     maps of another target than the label, FrameMismatchError where grids or frames differ. Source: Belharbi et al.
@@ -77,6 +78,7 @@ def correlations(maps: Maps, given: MaskSet | xr.DataArray, *, scale: str = "min
             "image": one.image,
             **{str(column): who[column] for column in people.columns},
             "status": one.status,
+            "why": one.stack.reason if one.status == NO_DATA else "",
         }
         for name, value in fixed.items():
             rows.setdefault(name, []).extend([value] * count)

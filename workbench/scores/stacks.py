@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ class Stack:
 
     depth, layers: place of the layer among those of its network and explainer, from 0, and how many there are. images:
     names (of expressions where the maps are global). values: (image, y, x), raw. status: (image,) as far as known.
-    frame: "native" or a frame's name.
+    frame: "native" or a frame's name. reason: why maps were not computed, "" where they were.
     """
 
     model: str
@@ -37,6 +38,7 @@ class Stack:
     values: xr.DataArray
     status: list[str]
     frame: str
+    reason: str = ""
 
     def map_of(self, position: int) -> tuple[npt.NDArray[np.float64], str]:
         """One map (y, x), and its status."""
@@ -90,6 +92,7 @@ def _of_dict(maps: Native) -> Iterator[Stack]:
             values,
             _status(values),
             "native",
+            str(values.attrs.get("reason", "")),
         )
 
 
@@ -107,6 +110,7 @@ def _of_array(maps: xr.DataArray) -> Iterator[Stack]:
         raise UsageError(f"maps have the dimensions ({', '.join(wanted)}), not ({', '.join(map(str, maps.dims))})")
     maps = maps.transpose(*wanted)
     images = [str(name) for name in maps[IMAGE].values]
+    failures = {(f["model"], f["explainer"]): f["reason"] for f in json.loads(str(maps.attrs.get("failures", "[]")))}
     for m, model in enumerate(maps[MODEL].values):
         for e, explainer in enumerate(maps[EXPLAINER].values):
             for d in range(maps.sizes[LAYER] if deep else 1):
@@ -116,7 +120,8 @@ def _of_array(maps: xr.DataArray) -> Iterator[Stack]:
                 role = str(part.coords["role"].values) if "role" in part.coords else _role(str(explainer))
                 count = maps.sizes[LAYER] if deep else 1
                 frame = str(maps.attrs.get("frame", ""))
-                yield Stack(str(model), str(explainer), layer, d, count, role, images, part, _status(part), frame)
+                why = failures.get((str(model), str(explainer)), "")
+                yield Stack(str(model), str(explainer), layer, d, count, role, images, part, _status(part), frame, why)
 
 
 def labelled_target(maps: xr.DataArray) -> xr.DataArray:

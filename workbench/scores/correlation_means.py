@@ -73,12 +73,13 @@ def correlation_table(
     how many). With references of action units there is a row for each unit as well: column `au`, and `listed` says
     whether the codebook lists the unit for the expression.
 
-    Beside each of the two measures s: `low_s`, `high_s`, 95 % bootstrap interval over subjects (images where unknown),
-    or NaN and a `reason`; `uniform_s`, `centre_s`, `mean_map_s` (see `correlations`), and `other_s`, mean over the
-    other references; `rank_s`, mean rank of the right reference among all (1 best, ties shared; `ranked`: of how many),
-    `first_s`, number of images for which it is alone on rank 1, and `rank_uniform_s`, `rank_centre_s`,
-    `rank_mean_map_s`, ranks of the same reference for the content-free maps. `n`: images scored; `n_subjects` (NaN
-    unknown); `n_blank`: images whose map is blank, left out, or with blank="zero" scored 0 as in that paper's code.
+    Beside each of the two measures s: `low_s`, `high_s`, 95 % bootstrap interval over subjects (images where
+    unknown), or NaN and a `reason`; `uniform_s`, `centre_s`, `mean_map_s` (see `correlations`), and `other_s`, mean
+    over the other references; `rank_s`, mean rank of the right reference among all (1 best, ties shared; `ranked`:
+    of how many), `first_s`, number of images for which it is alone on rank 1, and `rank_uniform_s`,
+    `rank_centre_s`, `rank_mean_map_s`, ranks of the same reference for the content-free maps. `n`: images scored;
+    `n_subjects` (NaN unknown); `n_blank`: images whose map is blank or missing, left out, or with blank="zero"
+    scored 0 as in that paper's code.
     """
     if blank not in BLANK:
         raise UsageError(f"blank is {blank!r}; give one of {', '.join(map(repr, BLANK))}")
@@ -93,15 +94,16 @@ def correlation_table(
         head = dict(zip(("model", "explainer", "layer"), key, strict=True))
         head |= {name: first[name] for name in ("depth", "layers", "grid", "role")}
         scored = _Scored(part, names, blank)
+        why = "; ".join(dict.fromkeys(filter(None, part["why"])))
         wanted = names if by_unit else [""]
         for unit in wanted:
             cells = [(e, scored.cell(e, unit or (OWN if names == [OWN] else e))) for e in BASIC_EXPRESSIONS]
             there = [(e, cell) for e, cell in cells if cell is not None]
             for expression, cell in there:
                 listed = unit in _units(rows, expression, names) if by_unit else None
-                found.append(head | _named(expression, unit, listed, rows) | _row([cell], draw, len(names)))
+                found.append(head | _named(expression, unit, listed, rows) | _row([cell], draw, len(names), why))
             if there:
-                found.append(head | _named(MEAN, unit, None, rows) | _row([c for _, c in there], draw, len(names)))
+                found.append(head | _named(MEAN, unit, None, rows) | _row([c for _, c in there], draw, len(names), why))
     table = pd.DataFrame(found)
     table.attrs = {**rows.attrs, "blank": blank, "draws": draws, "seed": seed, "caution": CAUTION}
     return table
@@ -169,8 +171,8 @@ def _ranks(values: Floats, column: int) -> tuple[Floats, Floats]:
     return np.where(unknown, np.nan, ranks), np.where(unknown, np.nan, (ranks == 1).astype(float))
 
 
-def _row(cells: list[_Cell], draw: Resampling, ranked: int) -> dict[str, Any]:
-    """Mean over the images of each cell, then over cells."""
+def _row(cells: list[_Cell], draw: Resampling, ranked: int, why: str) -> dict[str, Any]:
+    """Mean over the images of each cell, then over cells; `why` there are no maps."""
     images = [name for cell in cells for name in cell.images]
     scored = [cell for cell in cells if cell.images]
     row: dict[str, Any] = {
@@ -180,7 +182,7 @@ def _row(cells: list[_Cell], draw: Resampling, ranked: int) -> dict[str, Any]:
         "n_blank": sum(cell.blank for cell in cells),
         "ranked": ranked,
     }
-    reason = draw.shortfall(images)
+    reason = draw.shortfall(images) if images else f"no map: {why or 'every map is blank'}"
     names = list(cells[0].scores)
     macro = mean(np.stack([cell.means for cell in scored])) if scored else np.full(len(names), np.nan)
     over = dict(zip(names, macro.tolist(), strict=True))

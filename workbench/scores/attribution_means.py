@@ -53,7 +53,8 @@ def attribution_table(
             "n_subjects": draw.subjects(images) if images else 0.0,
             "n_blank": part["image"].nunique() - len(images),
         }
-        reason = draw.shortfall(images)
+        why = "; ".join(dict.fromkeys(filter(None, part["why"]))) or "every map is blank"
+        reason = draw.shortfall(images) if images else f"no map: {why}"
         columns: dict[str, Any] = {}
         for name in (*spans, *_FIXED):
             wide = usable.pivot(index="image", columns="region", values=name).reindex(index=images, columns=names)
