@@ -15,7 +15,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from workbench.canonical import FRAMES, MEDIAPIPE, CanonicalFace, load_frame
 from workbench.errors import UnknownNameError, UsageError
 from workbench.faces.faceset import FaceSet
-from workbench.masks import MaskSet, load_masks
+from workbench.masks import MaskSet, by_class, load_masks
 
 Regions = Callable[[str, int], tuple[list[str], np.ndarray]]
 Pictures = Callable[[str, int], np.ndarray]
@@ -36,8 +36,8 @@ def region_masks(faces: FaceSet, frame: str | None = None) -> Regions:
     """A function (mask set, face index) → names of its P masks, (P, S, S) float32 in [0, 1] on that face's crop.
 
     The mask set is named, or a folder with `maskset.toml`, as in `load_masks`; it is drawn on `frame` (`frame_for` by
-    default) and carried to the crop by the face's landmarks: bilinear at the borders, 0 outside the face. The last
-    few results are kept; arrays are read-only.
+    default), entries that location cannot separate as one class, and carried to the crop by the face's landmarks:
+    bilinear at the borders, 0 outside the face. The last few results are kept; arrays are read-only.
 
     The function raises UsageError for a face whose landmarks are unusable (named), for a mask set that the frame
     cannot show, and UnknownNameError for a mask set that does not exist.
@@ -118,7 +118,7 @@ def check_drawable(faces: FaceSet, chosen: Sequence[int], options: Mapping[str, 
 
 
 def _drawn(name: str, frame: str) -> MaskSet:
-    masks = load_masks(name, frame=frame)
+    masks = by_class(load_masks(name, frame=frame))
     if masks.frame != frame:
         raise UsageError(f"mask set {name!r} lies on {masks.frame!r}, not on {frame!r}; give one with maskset.toml")
     return masks

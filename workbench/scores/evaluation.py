@@ -16,7 +16,7 @@ from workbench.heatmaps.aggregate import groups, usable
 from workbench.heatmaps.arithmetic import share
 from workbench.heatmaps.checks import NO_DATA, roles
 from workbench.heatmaps.resampling import describe, draw_weights, units_of
-from workbench.masks import MaskSet
+from workbench.masks import MaskSet, by_class
 from workbench.scores.cell import Ground
 from workbench.scores.intervals import DRAWS, intervals_of
 from workbench.scores.registry import SCORES
@@ -53,8 +53,9 @@ def evaluate(
     own, `"face"`, `"canvas"`, or a boolean (y, x); of it, the pixels that a map has data for. Masks count where they
     are at least 0.5.
 
-    Dataset over (model, explainer, expression), and the masks' own dimension where that is not `expression`. For each
-    score s (IoU always): `s`; `chance_s` at equal areas; `other_masks_s`, mean over the other masks; `centre_s`, of a
+    Dataset over (model, explainer, expression), and the masks' own dimension where that is not `expression`; entries
+    that location cannot separate stand as one class (`AU23/24`). For each score s (IoU always): `s`; `chance_s` at
+    equal areas; `other_masks_s`, mean over the other masks; `centre_s`, of a
     centred Gaussian at its own Otsu threshold, and `centre_s_equal_area`; `random_weights_s` and `edge_map_s`, of maps
     whose role is `control` (edges: of the same faces); `low_s`, `high_s`, 95 % bootstrap interval over subjects (images
     where unknown; `intervals.ends`). Further `chance_iou_face`, `rank_of_own_mask` by IoU (1 + masks strictly higher),
@@ -67,6 +68,7 @@ def evaluate(
     maps = check(maps)
     if not isinstance(masks, MaskSet):
         raise UsageError(f"masks are a MaskSet, not {type(masks).__name__}; make it with load_masks(…)")
+    masks = by_class(masks)
     wanted = list(dict.fromkeys(("iou", *scores)))
     chosen = {name: SCORES[name].value for name in wanted}
     rule = "otsu" if share(threshold) is None else float(threshold)

@@ -63,7 +63,7 @@ _EXPLAIN = _keys(names="explainers controls", text="target frame", whole="seed",
 _REPORT = _keys(switch="embed_faces")
 _FACES = _keys(text="source layout landmarks", switch="all_faces cropped", whole="size", number="margin")
 _DEMO_FACES = _keys(text="source", switch="collage", whole="size")
-_MASKS = _keys(text="name codebook")
+_MASKS = _keys(text="name codebook side weights", switch="soft")
 _CLASSIFIER = _keys(
     text="name alias checkpoint layer device",
     labels="labels",
