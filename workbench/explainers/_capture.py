@@ -135,6 +135,10 @@ class Forward:
         return found.detach(), gradients
 
 
+# what a network says of tensors that do not fit each other; any other error is its own
+MISFITS = (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError)
+
+
 class Tail:
     """The part of a network behind one layer, run again and again without what lies before it.
 
@@ -166,7 +170,7 @@ class Tail:
         with torch.no_grad():
             try:
                 again = self(self.layout.to_grid(self._own).index_select(0, rows), rows)
-            except Exception as error:
+            except MISFITS as error:
                 if out_of_memory(error):
                     raise
                 return False
