@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from workbench.classifiers import load_classifier
 from workbench.errors import UnsuitedError
 from workbench.explainers import run
 from workbench.explainers.cam.biases import spread
@@ -164,3 +165,23 @@ def test_nothing_is_left_in_the_network(networks, crops):
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert all(parameter.grad is None and parameter.requires_grad for parameter in module.parameters())
     assert not any(part._forward_hooks or part._backward_hooks for part in module.modules())
+
+
+def test_a_margin_of_minus_infinity_before_a_max_pooling_has_no_part_in_the_map():
+    class Padded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.linear = nn.Conv2d(3, 4, 3), nn.Linear(4, 3)
+
+        def forward(self, x):
+            x = nn.functional.pad(self.conv(x), (0, 1, 0, 1), value=float("-inf"))
+            return self.linear(nn.functional.max_pool2d(x, 3, 2).mean((2, 3)))
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        classifier = load_classifier(Padded(), labels=["anger", "fear", "happiness"], size=16)
+    crops = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    maps = run(classifier, crops, "full_grad", [0, 1], progress=False)["full_grad"]
+    scores = classifier.logits(classifier.inputs(crops)).numpy()[[0, 1], [0, 1]]
+    assert maps.status == ["ok", "ok"]
+    np.testing.assert_allclose(maps.values.sum((1, 2)), scores, rtol=1e-4)

@@ -112,7 +112,7 @@ class Biases(TorchFunctionMode):
             bias = bias.reshape([-1 if one == axis else 1 for one in range(result.ndim)])
 
         def weigh(gradient: torch.Tensor) -> None:
-            terms = gradient * bias
+            terms = (gradient * bias).where(gradient != 0, 0.0)  # −∞ in the margin of a max pooling
             if axis is None:
                 self.placeless += terms.double().flatten(1).sum(1)
                 return
