@@ -211,3 +211,10 @@ def test_68_landmarks_will_do(face_set):
     paper = {"masks": "belharbi-au-published", "codebook": "belharbi-2024-code", "scale": "none"}
     first, second = au_heatmap(face_set, **paper), au_heatmap(fewer, **paper)
     assert np.nanmax(np.abs(first - second)) < 1e-6  # drawn on the 68 points either way
+
+
+@pytest.mark.parametrize("frame", ["mediapipe478", "published", "ibug68"])
+def test_the_papers_maps_on_every_frame(face_set, frame):
+    maps = au_heatmap(face_set[:1], "expressions", masks="belharbi-au-published", frame=frame)
+    assert maps.sizes["expression"] == 6
+    assert np.allclose(maps.max(("y", "x")), 1)

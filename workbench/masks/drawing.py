@@ -48,7 +48,7 @@ def draw(definition: Definition, frame: str, *, soft: bool = False) -> MaskSet:
             raise definition.error(f"it covers no pixel of {frame!r}", name)
         inside = np.where(face.domain, whole[pad : pad + height, pad : pad + width], 0).astype(np.float32)
         lost[name] = round(max(1 - float(inside.sum(dtype=float) / whole.sum(dtype=float)), 0.0), 4)
-        if lost[name] <= 1 - LEAST and inside.max() >= 0.5:
+        if lost[name] <= 1 - LEAST and inside.max() >= 0.5 * whole.max():  # a thin ellipse stays below .5 when softened
             kept[name] = inside
     if not kept:
         raise definition.error(f"nothing of it is on {frame!r}")
