@@ -201,3 +201,30 @@ def test_random_weights_are_new_repeatable_and_leave_all_else_alone() -> None:
     assert first.module.norm.running_mean.abs().max() == 0  # type: ignore[union-attr,operator]
     assert not first.module.training
     assert "control" in first.provenance["caveat"]
+
+
+def test_weights_behind_a_norm_are_new_as_well() -> None:
+    """The weight is made anew at each call from parameters of other names, which a new weight would not reach."""
+    with pytest.warns(FutureWarning):
+        module = nn.utils.weight_norm(nn.Conv2d(3, 4, 3))
+    spectral = nn.utils.spectral_norm(nn.Conv2d(4, 4, 3))
+    net = nn.Sequential(module, spectral, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
+    classifier = load_classifier(net, labels=LABELS, size=16)
+    fresh = dict(randomised(classifier, 1).module.named_parameters())
+    for name, value in classifier.module.named_parameters():
+        assert name.endswith("bias") or not torch.equal(value, fresh[name]), name
+
+
+def test_a_module_that_gives_two_answers_to_one_picture_is_refused() -> None:
+    class Dropping(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.dropout(self.conv(x), 0.5).mean((2, 3))
+
+    state = torch.random.get_rng_state()
+    with pytest.raises(ClassifierError, match="two forwards of one picture differ in evaluation mode"):
+        load_classifier(Dropping(), labels=LABELS, size=16)
+    assert torch.equal(torch.random.get_rng_state(), state)

@@ -108,8 +108,8 @@ def places_that_move(classifier: Classifier, layer: str, row: int, column: int, 
 
 @pytest.mark.parametrize(
     ("before", "after", "read", "chosen"),
-    [(0, 0, mean, "blocks.1"), (1, 0, first, "blocks.1.norm"), (5, 0, first, "blocks.1.norm"), (0, 2, last, "blocks.1.norm"),
-     (2, 3, mean, "blocks.1")],
+    [(0, 0, mean, "blocks.1"), (1, 0, first, "blocks.1.norm"), (5, 0, first, "blocks.1.norm"),
+     (0, 2, last, "blocks.1.norm"), (2, 3, mean, "blocks.1")],
 )  # fmt: skip
 def test_class_tokens_registers_and_appended_tokens(before: int, after: int, read: Callable, chosen: str) -> None:  # type: ignore[type-arg]
     classifier = load(Tokens(read, before=before, after=after))

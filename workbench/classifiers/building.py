@@ -9,8 +9,9 @@ from torch import nn
 
 from workbench.classifiers.classifier import Classifier, Preprocessing
 from workbench.classifiers.default_layer import default_layer
-from workbench.classifiers.heads import Head
+from workbench.classifiers.heads import Head, collate
 from workbench.classifiers.layers import Probe, Tokens, check_layer, probe
+from workbench.classifiers.listening import noise, run
 from workbench.errors import ClassifierError, UsageError
 
 
@@ -31,7 +32,9 @@ def build(
     Raises ClassifierError where the output does not match the heads or holds NaN; LayerError for a bad `layer`.
     """
     module = module.eval().requires_grad_(False).to(choose_device(device))
-    found = _tried(name, module, heads, preprocessing, tokens)
+    with torch.random.fork_rng(devices=[]):  # a module that draws numbers leaves the caller's alone
+        found = _tried(name, module, heads, preprocessing, tokens)
+        _refuse_chance(name, module, heads, preprocessing)
     if not torch.isfinite(found.outputs).all():
         raise ClassifierError(f"{name}: the module gives NaN or infinity on a noise image; its weights are damaged")
     _refuse_probabilities(name, found.outputs, heads)
@@ -59,6 +62,20 @@ def _tried(
     except ClassifierError as error:
         said = str(error)
         raise ClassifierError(said if name in said else f"{name}: {said}") from None
+
+
+def _refuse_chance(name: str, module: nn.Module, heads: Mapping[str, Head], preprocessing: Preprocessing) -> None:
+    """ClassifierError where the module gives two answers to one picture: every map of it would be one of many."""
+    images = noise(preprocessing, 1)
+    with torch.no_grad():
+        first, second = (collate(run(module, images.clone()), heads, name) for _ in range(2))
+    known = torch.isfinite(first) & torch.isfinite(second)  # damaged weights are told elsewhere
+    gap = (first - second)[known].abs()
+    if len(gap) and gap.max() > 1e-3 * first[known].abs().max():
+        raise ClassifierError(
+            f"{name}: two forwards of one picture differ in evaluation mode, so that no map of it could be made again; "
+            "let random parts stop there, for example F.dropout(x, p, training=self.training)"
+        )
 
 
 def _refuse_probabilities(name: str, outputs: torch.Tensor, heads: Mapping[str, Head]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from workbench.classifiers.classifier import Classifier
@@ -41,12 +42,15 @@ def randomised(classifier: Classifier, seed: int = 0) -> Classifier:
 
 def _start_anew(part: nn.Module) -> None:
     """Re-initialise the parameters that lie directly in `part`."""
-    import torch
     from torch import nn
 
     own = dict(part.named_parameters(recurse=False))
     if isinstance(part, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
-        nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+        if "weight" in own:
+            nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+        for name, parameter in own.items():
+            if name not in ("weight", "bias"):  # what a norm of the weight is made of (weight_g, weight_v, weight_orig)
+                _shuffle(parameter)
         if part.bias is not None:
             nn.init.zeros_(part.bias)
     elif isinstance(part, nn.modules.batchnorm._NormBase):
@@ -58,5 +62,11 @@ def _start_anew(part: nn.Module) -> None:
         part.reset_parameters()  # type: ignore[operator]
     else:
         for parameter in own.values():
-            order = torch.randperm(parameter.numel())
-            parameter.copy_(parameter.flatten()[order].view_as(parameter))
+            _shuffle(parameter)
+
+
+def _shuffle(parameter: torch.Tensor) -> None:
+    """Its entries in another order; torch's random state decides."""
+    import torch
+
+    parameter.copy_(parameter.flatten()[torch.randperm(parameter.numel())].view_as(parameter))
