@@ -224,7 +224,8 @@ def test_a_module_that_gives_two_answers_to_one_picture_is_refused() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return nn.functional.dropout(self.conv(x), 0.5).mean((2, 3))
 
+    module = Dropping()
     state = torch.random.get_rng_state()
     with pytest.raises(ClassifierError, match="two forwards of one picture differ in evaluation mode"):
-        load_classifier(Dropping(), labels=LABELS, size=16)
+        load_classifier(module, labels=LABELS, size=16)
     assert torch.equal(torch.random.get_rng_state(), state)
