@@ -71,6 +71,7 @@ def named(native: Mapping[Key, NativeMaps], faces: FaceSet, *, several: bool = F
     coords["status"] = (dims, status)
     attrs = {
         "frame": "native",
+        "target": ", ".join(target for _, _, target in native),
         "layer": first.layer,
         "options": json.dumps(first.options),
         "reason": "; ".join(dict.fromkeys(one.reason for one in maps if one.reason)),
