@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from workbench.scores import evaluate as evaluate
     from workbench.scores import region_attributions as region_attributions
     from workbench.widgets import ImageExplorer as ImageExplorer
+    from workbench.widgets import MaskPainter as MaskPainter
 
 _ROOMS = {
     "load_classifier": "classifiers",
@@ -80,6 +81,7 @@ _ROOMS = {
     "cluster": "comparison",
     "report": "report",
     "ImageExplorer": "widgets",
+    "MaskPainter": "widgets",
     "figures": "figures:",
     "fetch": "assets",
     "WorkbenchError": "errors",
