@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import base64
+import io
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import traitlets
+from PIL import Image
 
 import workbench as wb
 from workbench.errors import FrameMismatchError, UnknownNameError, UsageError
@@ -221,9 +224,12 @@ def test_the_same_words_in_every_process():
     assert said == {"MaskPainter(expression on mediapipe478; anger –, fear –)\n"}
 
 
-def test_a_page_gets_the_widget_and_its_words(painter):
+def test_a_page_gets_the_widget_its_words_and_a_picture_once_painted(painter):
+    assert "image/png" not in painter._repr_mimebundle_()[0]
     painter.set("anger", MOUTH)
     bundle, _ = painter._repr_mimebundle_()
+    with Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))) as sheet:
+        assert np.ptp(np.asarray(sheet.convert("RGBA")), axis=(0, 1)).min() > 0
     assert bundle["text/plain"] == repr(painter)
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "anger 4" in repr(painter)

@@ -18,6 +18,7 @@ from workbench.canonical import FRAMES, MEDIAPIPE, CanonicalFace, load_frame
 from workbench.errors import FrameMismatchError, UnknownNameError, UsageError
 from workbench.faces.faceset import FaceSet
 from workbench.figures import theme
+from workbench.figures.masks import masks as draw_masks
 from workbench.figures.outlines import scaled_features
 from workbench.figures.sheet import Sheet
 from workbench.masks import MaskSet, masks_from_arrays, save_masks
@@ -180,6 +181,13 @@ class MaskPainter(anywidget.AnyWidget):
         here = f"{self.entry} covers {shares[self.entry]:.1%} of the face." if shares[self.entry] else ""
         self.status = f"{here} Nothing painted yet: {', '.join(empty)}." if empty else f"{here} All are painted."
         self.status = self.status.strip()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        bundle, about = super()._repr_mimebundle_(**kwargs) or ({}, {})
+        if any(self._shares().values()):  # for pages without a front end
+            sheet = png(draw_masks(self.masks(leave_out_empty=True)))
+            bundle = {**bundle, "image/png": base64.b64encode(sheet).decode("ascii")}
+        return bundle, about
 
     def __repr__(self) -> str:
         shares = ", ".join(f"{name} {share:.1%}" if share else f"{name} –" for name, share in self._shares().items())
