@@ -39,6 +39,8 @@ def test_data_ship_inside_the_wheel(wheel):
         "workbench/assets.toml",
         "workbench/study/demo.toml",
         "workbench/classifiers/zoo.toml",
+        "workbench/widgets/mask_painter.js",
+        "workbench/widgets/mask_painter.css",
         "workbench/_masks/friesen-ekman/maskset.toml",
         "workbench/_masks/codebooks.toml",
         "workbench/canonical/frames/mediapipe478_points.csv",
