@@ -1,4 +1,4 @@
-"""A real JupyterLab in a real browser: fixtures `lab` (server), `chromium`, and `open_lab` (a page on a notebook).
+"""A real JupyterLab in a real browser: fixtures `lab` (server) and `open_lab` (a page on a notebook).
 
 Every wait is for an event that the action causes; nothing sleeps for a guessed time. Whatever leaves the loopback
 address, and every error on the console, is kept and must be nothing at the end of the test.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,19 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, [os.environ.get("WORKBENCH_CHROMIUM"), *map(shutil.which, BROWSERS)]), None)
 PATIENCE = 90_000  # milliseconds that an event may take on a busy machine
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--force-color-profile=srgb",
-]
 
 
 class Lab:
@@ -180,18 +167,6 @@ class LabPage:
         name = "JupyterLab Dark" if dark else "JupyterLab Light"
         self.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", name)
         self.page.locator(f"body[data-jp-theme-light='{'false' if dark else 'true'}']").wait_for(state="attached")
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[object]:
-    """A headless Chromium; the test is skipped, saying so, where there is none."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine, so the widget is not tested in a browser; apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright; pip install 'facs-workbench[test]'")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

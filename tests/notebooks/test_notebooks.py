@@ -44,8 +44,12 @@ def pictures(cell):
     return [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
 
 
-def test_both_notebooks_are_here():
-    assert [path.stem for path in NOTEBOOKS] == ["01-first-look", "02-expert-masks"]
+def test_the_notebooks_are_here():
+    assert [path.stem for path in NOTEBOOKS] == [
+        "01-first-look",
+        "02-expert-masks",
+        "03-methods-targets-layers",
+    ]
 
 
 def test_is_valid_and_was_run_from_top_to_bottom(notebook):
@@ -62,9 +66,16 @@ def test_no_error_no_warning_nothing_on_standard_error(notebook):
 
 
 def test_outputs_name_no_machine_and_no_address(notebook):
-    text = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", json.dumps(
-        [{k: v for k, v in output.get("data", {}).items() if not k.startswith("image/")} or output.get("text")
-         for output in outputs(notebook)]))
+    text = re.sub(
+        r"data:image/png;base64,[A-Za-z0-9+/=]+",
+        "",
+        json.dumps(
+            [
+                {k: v for k, v in output.get("data", {}).items() if not k.startswith("image/")} or output.get("text")
+                for output in outputs(notebook)
+            ]
+        ),
+    )
     assert not re.search(r"(/(home|root|Users|tmp|work)/|[A-Z]:\\\\|site-packages|https?://\S*:\d+)", text)
     assert not re.search(r"0x[0-9a-f]{6,}", text)
 

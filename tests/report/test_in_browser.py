@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,14 +11,7 @@ import pytest
 from workbench.report import report
 from workbench.report.analysis import Analysis
 
-BROWSER = next(
-    (p for p in map(Path, ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")) if p.exists()),
-    None,
-)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine (Debian: apt install chromium)"),
-]
+pytestmark = pytest.mark.browser
 
 # Contrast (WCAG 2) of every text with the ground behind it, SVG text included; text that stands on an SVG picture or
 # patch (numbers in coloured cells) chooses its colour by its cell and is tested with the figures.
@@ -52,13 +44,9 @@ def page(drawn: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report(maps, drawn.masks(), faces=faces, out=tmp_path_factory.mktemp("b") / "r", analysis=analysis)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=str(BROWSER), args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
+@pytest.fixture
+def browser(chromium: Any) -> Any:
+    return chromium
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
