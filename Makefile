@@ -44,11 +44,11 @@ check-fast: $(DONE)-dev lint
 	OMP_NUM_THREADS=1 $(RUN) pytest -n $${WORKERS:-2} --dist loadscope -m "not slow and not browser" tests
 
 notebooks-check: $(DONE)-dev
-	$(RUN) pytest -p no:cacheprovider -p no:xdist --nbval --nbval-current-env \
+	GOMP_SPINCOUNT=1000 $(RUN) pytest -p no:cacheprovider -p no:xdist --nbval --nbval-current-env \
 	    --nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 120 notebooks
 
 notebooks: $(DONE)-dev $(DONE)-assets
-	$(BIN)/python notebooks/execute.py
+	GOMP_SPINCOUNT=1000 $(BIN)/python notebooks/execute.py
 
 bench: $(DONE)-dev
 	for script in benchmarks/*.py; do OMP_NUM_THREADS=1 $(BIN)/python $$script; done
