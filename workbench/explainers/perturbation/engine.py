@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from workbench.explainers.perturbation.plan import Plan, Scene
 from workbench.explainers.spaces import check_space, in_space
 
 ENGINE = __name__
+_POOLS = re.compile("Adaptive.*Pool|Global.*Pool")
 
 
 def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
@@ -108,20 +111,29 @@ def _scene(job: Job, module: torch.nn.Module, index: int, inputs: torch.Tensor, 
 
 @contextmanager
 def _precise(module: torch.nn.Module, precision: str, outputs: int) -> Iterator[torch.nn.Module]:
-    """The module itself, or a copy of it in half precision whose last linear layers stay in single.
+    """The module itself, or a copy of it in half precision whose pooling and last linear layers stay in single.
 
-    Eight bits of mantissa are enough for features, of which many are added up; the score itself would be rounded to
-    them at the end, and its small differences between samples are what is explained.
+    Eight bits of mantissa are enough for features, of which many are added up; their sums and the score itself would
+    be rounded to them at the end, and its small differences between samples are what is explained.
     """
     if precision == "float32":
         yield module
         return
-    half = copy.deepcopy(module).to(getattr(torch, precision))
+    kind = getattr(torch, precision)
+    half = copy.deepcopy(module).to(kind)
     for own, other in zip(module.modules(), half.modules(), strict=True):
         if isinstance(own, torch.nn.Linear) and own.out_features <= outputs:
             other.load_state_dict({name: value.float() for name, value in own.state_dict().items()}, assign=True)
-            other.register_forward_pre_hook(lambda _, inputs: tuple(one.float() for one in inputs))
+            other.register_forward_pre_hook(partial(_cast, torch.float32))
+        elif _POOLS.search(type(own).__name__):
+            other.register_forward_pre_hook(partial(_cast, torch.float32))
+        elif other._parameters:
+            other.register_forward_pre_hook(partial(_cast, kind))
     yield half
+
+
+def _cast(kind: torch.dtype, _module: torch.nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
+    return tuple(one.to(kind) if isinstance(one, torch.Tensor) and one.is_floating_point() else one for one in inputs)
 
 
 def answers(job: Job, module: torch.nn.Module, plan: Plan, inputs: torch.Tensor, filled: torch.Tensor) -> torch.Tensor:
