@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 BATCH = 16
-JOBS = ("bare", "ours", "pgc", "torchcam", "rise-256", "rise-1024")
+JOBS = ("bare", "ours", "pgc", "torchcam", "rise-1024", "rise-2048")
 
 
 def measured(network: str, job: str, device: str) -> float:
@@ -78,8 +78,8 @@ def child(network: str, job: str, device: str) -> float:
         "ours": lambda: ours.cams(classifier, images, classes),
         "pgc": lambda: peers.grad_cam_maps(net, layer, inputs, classes, change),
         "torchcam": lambda: peers.torchcam_maps(net, layer, inputs, classes, change),
-        "rise-256": lambda: ours.perturbation(classifier, images, "rise", 256),
         "rise-1024": lambda: ours.perturbation(classifier, images, "rise", 1024),
+        "rise-2048": lambda: ours.perturbation(classifier, images, "rise", 2048),
     }
     return _peak(work[job], device)
 
