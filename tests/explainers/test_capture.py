@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from network_state import assert_same, state
 from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
@@ -31,29 +32,6 @@ def view(classifier, layer, inputs, targets):
         forward = Forward(classifier, module, [layer], inputs)
         scores, gradients = forward.gradients(weights, "logit")
     return Seen(forward.leaves[layer].detach(), gradients[layer], scores)
-
-
-def state(module):
-    return {
-        "modes": [part.training for part in module.modules()],
-        "flags": [p.requires_grad for p in module.parameters()],
-        "grads": [None if p.grad is None else p.grad.clone() for p in module.parameters()],
-        "values": [value.clone() for value in module.state_dict().values()],
-        "hooks": [
-            len(part._forward_hooks) + len(part._forward_pre_hooks) + len(part._backward_hooks)
-            for part in module.modules()
-        ],
-        "random": torch.get_rng_state(),
-    }
-
-
-def assert_same(before, after):
-    for key in ("modes", "flags", "hooks"):
-        assert before[key] == after[key], key
-    for key in ("grads", "values"):
-        for one, other in zip(before[key], after[key], strict=True):
-            assert (one is None and other is None) or torch.equal(one, other), key
-    assert torch.equal(before["random"], after["random"])
 
 
 @pytest.fixture

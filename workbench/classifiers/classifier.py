@@ -174,12 +174,16 @@ class Classifier:
     def probabilities(self, images: np.ndarray, head: str = "expression", batch_size: int = 64) -> np.ndarray:
         """What the head makes of its scores (softmax, sigmoid, or as they are), (N, classes) float32, for crops
         (N, H, W, 3) uint8; preprocessed `batch_size` at a time."""
-        images = np.asarray(images)
         columns = self.columns(head)
+        return self.answers(images, batch_size)[:, columns]
+
+    def answers(self, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
+        """What every head makes of its scores, (N, columns) float32; see `probabilities`."""
+        images = np.asarray(images)
         parts = []
         for start in range(0, max(1, len(images)), batch_size):
             scores = self.logits(self.inputs(images[start : start + batch_size]), batch_size)
-            parts.append(self.activated(scores)[:, columns].cpu().numpy())
+            parts.append(self.activated(scores).cpu().numpy())
         return np.concatenate(parts)
 
     @cached_property

@@ -19,7 +19,7 @@ from workbench.explain.native import Options, Store, explain_native, fingerprint
 from workbench.explain.parts import region_table
 from workbench.explain.regions import frame_for
 from workbench.explain.targets import Aim, Prediction, predict, wanted_targets
-from workbench.explainers.run import PRECISIONS, layered
+from workbench.explainers.run import check_precision, layered
 from workbench.faces.faceset import FaceSet
 
 __all__ = [
@@ -152,8 +152,7 @@ def check_request(
         raise UsageError(f"the seed must be a whole number from 0 to 2^63 − 1, not {seed!r}")
     wanted_targets(target)
     layered([name for name in plan if "@" not in name], layers, options)
-    if precision not in PRECISIONS:
-        raise UsageError(f"precision {precision!r} is not known; choose one of {', '.join(PRECISIONS)}")
+    check_precision(precision)
     if frame != "native":
         load_frame(frame)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from workbench.errors import UnknownNameError, UsageError
-from workbench.explain.regions import check_drawable, face_pictures, region_masks
-from workbench.explain.targets import Prediction, predict
+from workbench.explain.regions import Pictures, Regions, check_drawable, face_pictures, region_masks
+from workbench.explain.targets import Aim, Prediction, predict
 from workbench.explainers import EXPLAINERS, NativeMaps, chosen
 from workbench.explainers.run import Key, layered, run_all
 from workbench.explainers.smoothing import Smoothed
@@ -63,6 +63,10 @@ def explain_native(
     there = np.any([aim.weights.any(1) for aim in prediction.aims], axis=0)
     for name, given in stated.items():
         check_drawable(faces, np.flatnonzero(there[: _count(limit, name, len(faces))]).tolist(), given)
+    regions, pictures = (
+        region_masks(faces),
+        face_pictures(faces),
+    )  # what they keep serves the trained network and controls
     result: dict[Key, NativeMaps] = {}
     for suffix in ("", ON_RANDOM_WEIGHTS):
         part = [name for name in plan if name.endswith(ON_RANDOM_WEIGHTS) == bool(suffix)]
@@ -76,7 +80,21 @@ def explain_native(
         weights = fingerprint(network) if store is not None else ""
         for count in dict.fromkeys(_count(limit, name, len(faces)) for name in part):
             todo = {name.removesuffix(suffix) for name in part if _count(limit, name, len(faces)) == count}
-            work = _Work(network, weights, faces, prediction, count, layers, seed, options, precision, store, progress)
+            work = _Work(
+                network,
+                weights,
+                faces,
+                regions,
+                pictures,
+                prediction,
+                count,
+                layers,
+                seed,
+                options,
+                precision,
+                store,
+                progress,
+            )
             for (name, layer, aim), maps in work.maps(todo).items():
                 result[name + suffix, layer, aim] = maps
     order = [(name, layer, aim.target) for name in plan for layer in wanted for aim in prediction.aims]
@@ -90,6 +108,8 @@ class _Work:
     network: Classifier
     weights: str
     faces: FaceSet
+    regions: Regions
+    pictures: Pictures
     prediction: Prediction
     count: int
     layers: Sequence[str] | None
@@ -118,7 +138,6 @@ class _Work:
                 self.store.put(self._key(key, requests, usable), fresh[key])
 
         if todo:
-            on_crop, pictures = region_masks(self.faces), face_pictures(self.faces)
             run_all(
                 self.network,
                 self.faces.images[usable],
@@ -132,18 +151,21 @@ class _Work:
                 progress=self.progress,
                 on_error="record",
                 on_done=keep,
-                regions=lambda name, index: on_crop(name, int(usable[index])),
-                pictures=lambda name, index: pictures(name, int(usable[index])),
+                regions=lambda name, index: self.regions(name, int(usable[index])),
+                pictures=lambda name, index: self.pictures(name, int(usable[index])),
             )
         return {key: fresh[key] if key in fresh else kept[key] for key in keys}  # type: ignore[misc]
 
     def _kept(self, key: Key, requests: Mapping[str, Mapping[str, Any]], usable: np.ndarray) -> NativeMaps | None:
         return None if self.store is None else self.store.get(self._key(key, requests, usable))
 
+    def _aim(self, target: str) -> Aim:
+        return next(aim for aim in self.prediction.aims if aim.target == target)
+
     def _key(self, key: Key, requests: Mapping[str, Mapping[str, Any]], usable: np.ndarray) -> dict[str, Any]:
         """Everything that determines these maps."""
         name, layer, target = key
-        aim = next(aim for aim in self.prediction.aims if aim.target == target)
+        aim = self._aim(target)
         digests = self.faces.table["sha256"].astype(str).tolist()
         found = {
             "weights": self.weights,
@@ -157,16 +179,16 @@ class _Work:
             "precision": self.precision,
             "version": package_version(),
         }
-        if "regions" in requests[name]:  # drawn by landmarks
-            found["landmarks"] = hashlib.sha256(np.ascontiguousarray(self.faces.landmarks).tobytes()).hexdigest()
-        if requests[name].get("fill") == "average_face":  # made of all faces
+        average = requests[name].get("fill") == "average_face"
+        if average:  # made of all faces
             found["faces"] = digests
+        if average or "regions" in requests[name]:  # drawn by landmarks
             found["landmarks"] = hashlib.sha256(np.ascontiguousarray(self.faces.landmarks).tobytes()).hexdigest()
         return found
 
     def _spread(self, maps: NativeMaps, usable: np.ndarray, target: str) -> NativeMaps:
         """Maps of the usable faces as maps of the first `count`; none where this target has nothing to explain."""
-        aim = next(aim for aim in self.prediction.aims if aim.target == target)
+        aim = self._aim(target)
         there = aim.weights[usable].any(1)
         if len(usable) == self.count and there.all():
             return maps

@@ -89,11 +89,7 @@ def predict(classifier: Classifier, faces: FaceSet, target: str | Sequence[str] 
     label, UnknownNameError for an expression or action unit that does not exist.
     """
     wanted = wanted_targets(target, faces)
-    parts = [
-        classifier.activated(classifier.logits(classifier.inputs(faces.images[start : start + 64]))).cpu().numpy()
-        for start in range(0, len(faces), 64)
-    ]
-    activated = np.concatenate(parts).astype(np.float32)
+    activated = classifier.answers(faces.images)
     heads = {name: head.labels for name, head in classifier.heads.items()}
     bare = Prediction(heads, activated, ())
     return Prediction(heads, activated, tuple(_aim(one, bare, faces) for one in wanted))

@@ -211,5 +211,10 @@ def _check(
         raise UsageError(f"target weights of shape {weights.shape}; expected (crops, targets, outputs) = {expected}")
     if len(set(target_names)) < len(target_names):
         raise UsageError(f"a target is named twice among {', '.join(target_names)}")
+    check_precision(precision)
+
+
+def check_precision(precision: str) -> None:
+    """UsageError for a precision that is none."""
     if precision not in PRECISIONS:
         raise UsageError(f"precision {precision!r} is not known; choose one of {', '.join(PRECISIONS)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from workbench.explainers._capture import Forward, Tail
-from workbench.explainers.passes import pass_length, streamed
+from workbench.explainers.passes import streamed
 from workbench.explainers.spaces import scores
 
 if TYPE_CHECKING:
@@ -150,19 +150,6 @@ class View:
             parts = streamed(lambda part: behind(grids[part], rows[part]), len(rows), 64)
             return torch.cat([found for _, found in parts])
 
-    def ablated(
-        self, row: int, changed: Callable[[slice], torch.Tensor], count: int
-    ) -> Iterator[tuple[slice, torch.Tensor]]:
-        """Explained scores of one image under `count` changes of the layer, in passes: `changed(part)` makes
-        (m, C, h, w), which are never all there."""
-        behind = self._behind()
-        with torch.no_grad():
-            yield from streamed(lambda part: self._ablated(behind, changed(part), row), count, 64)
-
-    def _ablated(self, behind: Tail, grids: torch.Tensor, row: int) -> torch.Tensor:
-        rows = torch.full((len(grids),), row, dtype=torch.long, device=grids.device)
-        return self.score(behind(grids, rows), rows)
-
     def _behind(self) -> Tail:
         tails = self.shared.tails
         if self.layer not in tails:
@@ -200,8 +187,3 @@ class View:
                 return torch.zeros_like(direction)
             (second,) = torch.autograd.grad((first * direction).sum(), leaf, allow_unused=True)
         return torch.zeros_like(direction) if second is None else second.detach()
-
-    @property
-    def pass_length(self) -> int:
-        """Pictures in one pass through the whole network."""
-        return pass_length(self.inputs)
