@@ -12,8 +12,9 @@ import numpy.typing as npt
 from workbench.heatmaps import otsu, threshold
 from workbench.heatmaps.arithmetic import eight_bit
 from workbench.heatmaps.checks import OK, status_of
+from workbench.scores.block import Block
 from workbench.scores.centre import centre_blob
-from workbench.scores.chance import chance_level
+from workbench.scores.chance import chance_levels
 from workbench.scores.registry import Score
 
 LEAST_COVERAGE: Final = 0.5  # of the domain; a map that covers less is not scored
@@ -36,6 +37,10 @@ class Ground:
     scores: Mapping[str, Score]
     centre: dict[bytes, dict[str, Row]] = field(default_factory=dict)
 
+    def at(self, counted: Pixels) -> tuple[Pixels, Row]:
+        """Masks (K, P) and places (P, 2), rows and columns in units of the grid's height, of these pixels (y, x)."""
+        return self.masks[:, counted], np.argwhere(counted) / counted.shape[0]
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -51,12 +56,11 @@ class Cell:
     covered: float
 
 
-def _against(ground: Ground, masks: Pixels, values: npt.NDArray[Any], foreground: Pixels) -> dict[str, Row]:
-    grey_values = values.astype(np.float64)
-    return {
-        name: np.array([s.function(grey_values, foreground, m) for m in masks], dtype=np.float64)
-        for name, s in ground.scores.items()
-    }
+def against(ground: Ground, counted: Pixels, values: npt.NDArray[Any], foreground: Pixels) -> dict[str, Row]:
+    """Every score of one map, a row of the pixels `counted` (y, x), with every mask."""
+    masks, places = ground.at(counted)
+    block = Block(values[None].astype(np.float64), foreground[None], masks, places)
+    return {name: block.of(score)[0] for name, score in ground.scores.items()}
 
 
 def split(ground: Ground, row: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], Pixels]:
@@ -74,7 +78,7 @@ def centre_scores(ground: Ground, data: Pixels) -> dict[str, Row]:
         cut, counted = ground.cut & data, ground.domain & data
         pixels = centre_blob((data.shape[0], data.shape[1]))[cut]
         foreground = (pixels > otsu(pixels))[counted[cut]]
-        ground.centre[key] = _against(ground, ground.masks[:, counted], pixels[counted[cut]], foreground)
+        ground.centre[key] = against(ground, counted, pixels[counted[cut]], foreground)
     return ground.centre[key]
 
 
@@ -99,20 +103,19 @@ def measure(ground: Ground, values: npt.NDArray[np.floating[Any]], *, controls: 
         return nothing(ground, f"the map has data for {covered:.0%} of the domain only", covered=covered)
     whole, above = split(ground, values[cut])
     inside = counted[cut]
-    pixels, foreground, masks = whole[inside].astype(np.float64), above[inside], ground.masks[:, counted]
+    pixels, foreground = whole[inside].astype(np.float64), above[inside]
+    masks, places = ground.at(counted)
     area = float(foreground.mean())
     if area in (0.0, 1.0):
         return nothing(ground, f"the foreground is {'empty' if area == 0 else 'the whole domain'}", area, covered)
-    own, centre = _against(ground, masks, pixels, foreground), centre_scores(ground, data)
+    own, centre = against(ground, counted, pixels, foreground), centre_scores(ground, data)
     row = np.full(len(masks), np.nan)
     if not controls:
         none = dict.fromkeys(ground.scores, row)
         return Cell("", own, none, centre, none, row, area, covered)
-    chance = {
-        name: np.array([chance_level(s, pixels, foreground, m) for m in masks]) for name, s in ground.scores.items()
-    }
+    chance = {name: chance_levels(s, pixels, foreground, masks, places) for name, s in ground.scores.items()}
     blob = centre_blob((values.shape[0], values.shape[1]))[cut]
-    equal = _against(ground, masks, blob[inside], threshold(blob, float(above.mean()))[inside])
+    equal = against(ground, counted, blob[inside], threshold(blob, float(above.mean()))[inside])
     face = _chance_face(ground, pixels, foreground, masks, counted)
     return Cell("", own, chance, centre, equal, face, area, covered)
 
@@ -121,5 +124,4 @@ def _chance_face(ground: Ground, values: Row, foreground: Pixels, masks: Pixels,
     on_face = None if ground.face is None else ground.face[counted]
     if on_face is None or not on_face.any():
         return np.full(len(masks), np.nan)
-    iou = ground.scores["iou"]
-    return np.array([chance_level(iou, values[on_face], foreground[on_face], m[on_face]) for m in masks])
+    return chance_levels(ground.scores["iou"], values[on_face], foreground[on_face], masks[:, on_face])

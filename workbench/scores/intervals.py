@@ -11,6 +11,7 @@ import xarray as xr
 from scipy import stats
 
 from workbench.heatmaps.resampling import replicates
+from workbench.scores.block import Block
 from workbench.scores.cell import Ground, split
 from workbench.scores.registry import Score
 
@@ -42,6 +43,7 @@ def intervals_of(
     """
     means = replicates(maps, model, explainer, images, normalise, ground.cut, weights)
     masks, domain = ground.masks[columns][:, ground.cut], ground.domain[ground.cut]
+    places = np.argwhere(ground.cut) / ground.cut.shape[0]
     drawn = {name: np.full((len(means), len(columns)), np.nan) for name in ground.scores}
     for r, mean in enumerate(means):
         data = ~np.isnan(mean)
@@ -50,8 +52,9 @@ def intervals_of(
         pixels, foreground = split(ground, mean[data])
         inside, here = domain[data], masks[:, domain & data]
         values, foreground = pixels[inside].astype(np.float64), foreground[inside]
+        block = Block(values[None], foreground[None], here, places[domain & data])
         for name, score in ground.scores.items():
-            drawn[name][r] = [score.function(values, foreground, m) for m in here]
+            drawn[name][r] = block.of(score)[0]
     return {name: ends(rows, estimate[name], units, ground.scores[name]) for name, rows in drawn.items()}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,57 +13,137 @@ from workbench.registry import Registry
 
 Values = npt.NDArray[np.floating[Any]]
 Pixels = npt.NDArray[np.bool_]
-Function = Callable[[Values, Pixels, Pixels], float]
+Floats = npt.NDArray[np.float64]
+Function = Callable[..., float]
+Counts = Callable[[Any, Any, Any, Any], Any]
+Sums = Callable[[Any, Any, Any, Any, Any], Any]
+Takes = Literal["foreground", "values", "places"]
 
 
 @dataclass(frozen=True)
 class Score:
     """Agreement of one map with one mask.
 
-    function: (values, foreground, mask) → float. Three rows of the same pixels, those of the domain: the grey map 0 …
-        255 (float64), its foreground and the mask (bool). NaN where the score is undefined, never 0 in its place.
-    chance: (a, b) → the value expected of a foreground of area share a that is independent of a mask of share b; None
-        has it estimated by shuffling the map's pixels in the domain.
-    takes: `foreground` (depends on the threshold) or `values` (does not). best, low, high: the ideal value and the
-        range.
+    takes: `foreground` (depends on the threshold), `values` (does not), or `places` (does not, and needs to know where
+        the pixels lie). best, low, high: the ideal value and the range.
+    function: (values, foreground, mask) → float, with `places` (P, 2) as fourth argument where it takes them. Rows of
+        the same pixels, those of the domain: the grey map 0 … 255 (float64), its foreground and the mask (bool);
+        places are (row, column) in units of the grid's height. NaN where the score is undefined, never 0 in its place.
+    counts, sums: the same score of numbers of pixels, or of sums of values, for many maps at once and under every shift
+        of a map; None for a score that cannot be written so. With one of them `function` is derived. ranks: `sums` are
+        of the values' ranks.
+    chance: (a, b) → the value expected of a foreground of area share a that is independent of a mask of share b. None:
+        the score at the expected overlap where it has `counts` or `sums`, else the mean over shuffles of the map.
     """
 
     function: Function
-    takes: str
+    takes: Takes
     best: float
     low: float
     high: float
     chance: Callable[[float, float], float] | None = None
+    counts: Counts | None = None
+    sums: Sums | None = None
+    ranks: bool = False
+
+    @property
+    def sign(self) -> int:
+        """+1 where more is better, −1 where less is."""
+        return 1 if self.best > self.low else -1
 
 
-SCORES: Final[Registry[Score]] = Registry("score", homes=("workbench.scores.agreement",))
+SCORES: Final[Registry[Score]] = Registry(
+    "score",
+    homes=tuple(f"workbench.scores.agreement.{name}" for name in ("overlap", "intensity")),
+)
 
 
 def score(
     name: str,
     *,
-    takes: str = "foreground",
+    takes: Takes = "foreground",
     best: float = 1.0,
     span: tuple[float, float] = (0.0, 1.0),
     chance: Callable[[float, float], float] | None = None,
     reference: str = "",
 ) -> Callable[[Function], Function]:
-    """Register a function as a score under `name`; its docstring's first line is the summary.
+    """Register a function (values, foreground, mask[, places]) → float; its docstring's first line is the summary.
 
     From then on `evaluate(…, scores=(…, name))` gives it with chance, other masks, centre blob and interval.
     """
 
     def decorate(function: Function) -> Function:
-        summary = (function.__doc__ or "").strip().splitlines()
-        SCORES.add(
-            name,
-            Score(function, takes, best, span[0], span[1], chance),
-            summary=summary[0] if summary else "",
-            reference=reference,
-            takes=takes,
-            best=best,
-            range=list(span),
-        )
-        return function
+        return _add(name, Score(function, takes, best, *span, chance), function, reference)
 
     return decorate
+
+
+def counted(
+    name: str, *, best: float = 1.0, span: tuple[float, float] = (0.0, 1.0), reference: str = ""
+) -> Callable[[Counts], Counts]:
+    """Register a score of numbers of pixels: (both, foreground, mask, all) → value; arrays in, array out.
+
+    both: in foreground and mask. A division by 0 gives NaN by itself, infinity is turned into NaN.
+    """
+
+    def decorate(function: Counts) -> Counts:
+        def single(values: Values, foreground: Pixels, mask: Pixels) -> float:
+            count = np.count_nonzero
+            return float(finite(function, count(foreground & mask), count(foreground), count(mask), mask.size))
+
+        return _add(name, Score(single, "foreground", best, *span, counts=function), function, reference)
+
+    return decorate
+
+
+def summed(
+    name: str,
+    *,
+    best: float = 1.0,
+    span: tuple[float, float] = (0.0, 1.0),
+    ranks: bool = False,
+    reference: str = "",
+) -> Callable[[Sums], Sums]:
+    """Register a score of sums of values: (inside, total, squares, mask, all) → value; arrays in, array out.
+
+    inside: sum of the map's values in the mask; total, squares: sum of them and of their squares over the domain; mask,
+    all: numbers of pixels. ranks: of ranks (1 … all, ties at their mean) in place of values.
+    """
+
+    def decorate(function: Sums) -> Sums:
+        def single(values: Values, foreground: Pixels, mask: Pixels) -> float:
+            v = midranks(values[None])[0] if ranks else np.asarray(values, np.float64)
+            inside = float(v[mask].sum())
+            return float(finite(function, inside, v.sum(), (v**2).sum(), np.count_nonzero(mask), mask.size))
+
+        return _add(name, Score(single, "values", best, *span, sums=function, ranks=ranks), function, reference)
+
+    return decorate
+
+
+def finite(function: Callable[..., Any], *arguments: Any) -> Floats:
+    """The function of its arguments as float64 arrays; NaN wherever it has no finite value."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = np.asarray(function(*(np.asarray(a, dtype=np.float64) for a in arguments)), dtype=np.float64)
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def midranks(values: Values) -> Floats:
+    """Ranks 1 … P of each row of (B, P), ties at the mean of their ranks."""
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(values, axis=1), dtype=np.float64)
+
+
+def _add(name: str, made: Score, function: Any, reference: str) -> Any:
+    summary = (function.__doc__ or "").strip().splitlines()
+    SCORES.add(
+        name,
+        made,
+        summary=summary[0] if summary else "",
+        reference=reference,
+        takes=made.takes,
+        best=made.best,
+        range=[made.low, made.high],
+    )
+    return function
