@@ -1,0 +1,72 @@
+"""What a null model of a map is, and the registry that a newcomer adds one to."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from workbench.registry import Registry
+from workbench.scores.registry import Floats, Pixels, Score
+
+HOMES: Final = tuple(f"workbench.scores.nulls.{name}" for name in ("toroidal", "fields"))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One map as it was scored.
+
+    values: (y, x) float64, 8-bit grey; NaN where there are no data or outside the region that the threshold is set on.
+    foreground: (y, x) bool, False there; counted: (y, x) bool, the pixels that scores are taken on; masks: (K, y, x)
+    bool. scores: by name; observed: (K,) by name, as `evaluate` found them.
+    """
+
+    values: Floats
+    foreground: Pixels
+    counted: Pixels
+    masks: Pixels
+    scores: Mapping[str, Score]
+    observed: Mapping[str, Floats]
+
+
+@dataclass(frozen=True)
+class NullResult:
+    """What a null says of each score and mask: rows (K,) by score name, NaN where this null cannot test.
+
+    p: share of the null at least as good as what was observed; mean: of the null; upper: its 95th percentile in the
+    better direction (the 5th where less is better). draws: arrangements behind each p; enumerated: they are all there
+    are. reason: score → why it has no p.
+    """
+
+    p: Mapping[str, Floats]
+    mean: Mapping[str, Floats]
+    upper: Mapping[str, Floats]
+    draws: int
+    enumerated: bool
+    reason: Mapping[str, str] = field(default_factory=dict)
+
+
+Null = Callable[..., NullResult]
+NULLS: Final[Registry[Null]] = Registry("null model", homes=tuple(h for h in HOMES if importlib.util.find_spec(h)))
+
+
+def null(name: str, *, hypothesis: str, sampled: bool, reference: str = "") -> Callable[[Null], Null]:
+    """Register a null model: a function (scored, *, draws, seed) → NullResult.
+
+    hypothesis: what its p-value tests, in one sentence; sampled: `draws` of it are taken, not every arrangement.
+    """
+
+    def decorate(function: Null) -> Null:
+        summary = (function.__doc__ or "").strip().splitlines()
+        NULLS.add(
+            name,
+            function,
+            summary=summary[0] if summary else "",
+            reference=reference,
+            hypothesis=hypothesis,
+            sampled=sampled,
+        )
+        return function
+
+    return decorate
