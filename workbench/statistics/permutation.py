@@ -7,25 +7,26 @@ import numpy.typing as npt
 
 from workbench.statistics.multiplicity import Floats
 
-TIE = 1e-9  # relative: values this close are one value, whose order rounding must not decide
+TIE = 1e-9  # of the largest value: what differs by less is one value, whose order rounding must not decide
 
 
 def p_value(observed: npt.ArrayLike, null: npt.ArrayLike, *, enumerated: bool, sign: int = 1) -> Floats:
     """Share of the null at least as extreme as what was observed, over the first axis of `null`.
 
-    null: (draws, …) against observed (…); NaN draws do not count. `enumerated`: `null` holds every arrangement, the
-    observed one among them; otherwise the observed one is added, (1 + k)/(1 + n), as a sampled p is never 0. sign: +1
-    where large values are extreme, −1 where small ones are. NaN where nothing was observed or drawn.
+    null: (draws, …) against observed (…); draws that are not finite do not count. `enumerated`: `null` holds every
+    arrangement, the observed one among them; otherwise the observed one is added, (1 + k)/(1 + n), as a sampled p is
+    never 0. sign: +1 where large values are extreme, −1 where small ones are. NaN where nothing was observed or drawn.
 
     Source: Phipson & Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9(1).
     """
     seen, drawn = np.asarray(observed, dtype=np.float64), np.asarray(null, dtype=np.float64)
     valid = np.isfinite(drawn)
-    slack = TIE * np.maximum(np.abs(seen), 1e-12)
-    extreme = (valid & (sign * np.where(valid, drawn, 0) >= sign * seen - slack)).sum(axis=0)
-    count = valid.sum(axis=0)
-    more = 0 if enumerated else 1
+    filled = np.where(valid, drawn, 0)
+    largest = np.maximum(np.abs(filled).max(axis=0, initial=0), np.abs(seen))
     with np.errstate(invalid="ignore", divide="ignore"):
+        extreme = (valid & (sign * filled >= sign * seen - TIE * largest)).sum(axis=0)
+        count = valid.sum(axis=0)
+        more = 0 if enumerated else 1
         p = (extreme + more) / (count + more)
     return np.asarray(np.where((count > 0) & np.isfinite(seen), p, np.nan), dtype=np.float64)
 
@@ -33,3 +34,16 @@ def p_value(observed: npt.ArrayLike, null: npt.ArrayLike, *, enumerated: bool, s
 def resolution(draws: int, *, enumerated: bool) -> float:
     """The smallest p that so many arrangements can give; NaN for none."""
     return float("nan") if draws < 1 else 1 / (draws if enumerated else draws + 1)
+
+
+def upper(null: npt.ArrayLike, *, sign: int = 1, level: float = 0.95) -> Floats:
+    """The value that a share `level` of the null (draws, …) does not surpass, in the direction that `sign` calls
+    extreme: its 95th percentile, or for −1 its 5th. NaN draws do not count; NaN where there are no others."""
+    drawn = np.asarray(null, dtype=np.float64)
+    share = level if sign > 0 else 1 - level
+    if np.isfinite(drawn).all() and len(drawn):
+        return np.asarray(np.quantile(drawn, share, axis=0), dtype=np.float64)
+    flat = drawn.reshape(len(drawn), -1).T
+    kept = [column[np.isfinite(column)] for column in flat]
+    ends = [np.quantile(column, share) if column.size else np.nan for column in kept]
+    return np.array(ends, dtype=np.float64).reshape(drawn.shape[1:])
