@@ -21,6 +21,7 @@ LEAST_COVERAGE: Final = 0.5  # of the domain; a map that covers less is not scor
 
 Pixels = npt.NDArray[np.bool_]
 Row = npt.NDArray[np.float64]
+Rows = dict[str, Row]
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,40 @@ class Ground:
     face: Pixels | None
     rule: str | float
     scores: Mapping[str, Score]
-    centre: dict[bytes, dict[str, Row]] = field(default_factory=dict)
+    centre: dict[bytes, Rows] = field(default_factory=dict)
 
     def at(self, counted: Pixels) -> tuple[Pixels, Row]:
         """Masks (K, P) and places (P, 2), rows and columns in units of the grid's height, of these pixels (y, x)."""
         return self.masks[:, counted], np.argwhere(counted) / counted.shape[0]
+
+    @property
+    def nothing(self) -> Rows:
+        """A row of NaN for every score."""
+        return dict.fromkeys(self.scores, np.full(len(self.masks), np.nan))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One map as it is scored, or the `reason` why it is not.
+
+    cut, counted (y, x): pixels that the threshold is set on and that are scored, of those with data. grey, foreground:
+    rows over the pixels of `cut`. area: foreground as a share of the counted pixels; covered: these as a share of the
+    domain.
+    """
+
+    cut: Pixels
+    counted: Pixels
+    grey: npt.NDArray[np.uint8]
+    foreground: Pixels
+    area: float
+    covered: float
+    reason: str = ""
+
+    @property
+    def rows(self) -> tuple[Row, Pixels]:
+        """Grey values (float64) and foreground of the counted pixels."""
+        inside = self.counted[self.cut]
+        return self.grey[inside].astype(np.float64), self.foreground[inside]
 
 
 @dataclass(frozen=True)
@@ -47,16 +77,61 @@ class Cell:
     """Scores of one map: rows over the K masks, NaN where undefined; `reason` says why there are none."""
 
     reason: str
-    own: dict[str, Row]
-    chance: dict[str, Row]
-    centre: dict[str, Row]
-    centre_equal_area: dict[str, Row]
+    own: Rows
+    chance: Rows
+    uniform: Rows
+    centre: Rows
+    centre_equal_area: Rows
     chance_face: Row
     area: float
     covered: float
 
 
-def against(ground: Ground, counted: Pixels, values: npt.NDArray[Any], foreground: Pixels) -> dict[str, Row]:
+def see(ground: Ground, values: npt.NDArray[np.floating[Any]]) -> Seen:
+    """Grey levels and foreground of one map (y, x) on the pixels that it has data for."""
+    data = ~np.isnan(values)
+    cut, counted = ground.cut & data, ground.domain & data
+    covered = float(counted.sum() / ground.domain.sum())
+    none = (np.zeros(0, np.uint8), np.zeros(0, bool), float("nan"), covered)
+    state = status_of(values, ground.cut)
+    if state != OK:
+        says = {"constant": "the map is constant in the domain", "non-finite": "the map holds infinite values"}
+        return Seen(cut, counted, *none, says.get(state, "there is no map"))
+    if covered < LEAST_COVERAGE:
+        return Seen(cut, counted, *none, f"the map has data for {covered:.0%} of the domain only")
+    grey, foreground = split(ground, values[cut])
+    area = float(foreground[counted[cut]].mean())
+    empty = {0.0: "the foreground is empty", 1.0: "the foreground is the whole domain"}
+    return Seen(cut, counted, grey, foreground, area, covered, empty.get(area, ""))
+
+
+def measure(ground: Ground, values: npt.NDArray[np.floating[Any]], *, controls: bool = True) -> Cell:
+    """Score one map (y, x) on the domain pixels that it has data for; a map that is a control needs no `controls`."""
+    seen = see(ground, values)
+    if seen.reason:
+        return nothing(ground, seen.reason, seen.area, seen.covered)
+    pixels, foreground = seen.rows
+    own, centre = against(ground, seen.counted, pixels, foreground), centre_scores(ground, ~np.isnan(values))
+    if not controls:
+        none = ground.nothing
+        return Cell("", own, none, none, centre, none, none["iou"], seen.area, seen.covered)
+    masks, places = ground.at(seen.counted)
+    chance = {name: chance_levels(s, pixels, foreground, masks, places) for name, s in ground.scores.items()}
+    inside = seen.counted[seen.cut]
+    blob = centre_blob((values.shape[0], values.shape[1]))[seen.cut]
+    equal = against(ground, seen.counted, blob[inside], threshold(blob, float(seen.foreground.mean()))[inside])
+    face = _chance_face(ground, pixels, foreground, masks, seen.counted)
+    return Cell("", own, chance, _uniform(ground, masks), centre, equal, face, seen.area, seen.covered)
+
+
+def nothing(ground: Ground, reason: str, area: float = float("nan"), covered: float = 0.0) -> Cell:
+    """A cell without scores, and why; the centre blob, which needs no map, is given all the same."""
+    none = ground.nothing
+    centre = centre_scores(ground, np.ones_like(ground.domain))
+    return Cell(reason, none, none, none, centre, none, none["iou"], area, covered)
+
+
+def against(ground: Ground, counted: Pixels, values: npt.NDArray[Any], foreground: Pixels) -> Rows:
     """Every score of one map, a row of the pixels `counted` (y, x), with every mask."""
     masks, places = ground.at(counted)
     block = Block(values[None].astype(np.float64), foreground[None], masks, places)
@@ -71,7 +146,7 @@ def split(ground: Ground, row: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8],
     return pixels, threshold(np.asarray(row, dtype=np.float64), ground.rule)
 
 
-def centre_scores(ground: Ground, data: Pixels) -> dict[str, Row]:
+def centre_scores(ground: Ground, data: Pixels) -> Rows:
     """The blob at its own Otsu threshold against every mask, where there are data; kept, as most cells share it."""
     key = np.packbits(data).tobytes()
     if key not in ground.centre:
@@ -82,42 +157,14 @@ def centre_scores(ground: Ground, data: Pixels) -> dict[str, Row]:
     return ground.centre[key]
 
 
-def nothing(ground: Ground, reason: str, area: float = float("nan"), covered: float = 0.0) -> Cell:
-    """A cell without scores, and why; the centre blob, which needs no map, is given all the same."""
-    row = np.full(len(ground.masks), np.nan)
-    none = dict.fromkeys(ground.scores, row)
-    centre = centre_scores(ground, np.ones_like(ground.domain))
-    return Cell(reason, none, none, centre, none, row, area, covered)
-
-
-def measure(ground: Ground, values: npt.NDArray[np.floating[Any]], *, controls: bool = True) -> Cell:
-    """Score one map (y, x) on the domain pixels that it has data for; a map that is a control needs no `controls`."""
-    data = ~np.isnan(values)
-    cut, counted = ground.cut & data, ground.domain & data
-    covered = float(counted.sum() / ground.domain.sum())
-    state = status_of(values, ground.cut)
-    if state != OK:
-        says = {"constant": "the map is constant in the domain", "non-finite": "the map holds infinite values"}
-        return nothing(ground, says.get(state, "there is no map"), covered=covered)
-    if covered < LEAST_COVERAGE:
-        return nothing(ground, f"the map has data for {covered:.0%} of the domain only", covered=covered)
-    whole, above = split(ground, values[cut])
-    inside = counted[cut]
-    pixels, foreground = whole[inside].astype(np.float64), above[inside]
-    masks, places = ground.at(counted)
-    area = float(foreground.mean())
-    if area in (0.0, 1.0):
-        return nothing(ground, f"the foreground is {'empty' if area == 0 else 'the whole domain'}", area, covered)
-    own, centre = against(ground, counted, pixels, foreground), centre_scores(ground, data)
-    row = np.full(len(masks), np.nan)
-    if not controls:
-        none = dict.fromkeys(ground.scores, row)
-        return Cell("", own, none, centre, none, row, area, covered)
-    chance = {name: chance_levels(s, pixels, foreground, masks, places) for name, s in ground.scores.items()}
-    blob = centre_blob((values.shape[0], values.shape[1]))[cut]
-    equal = against(ground, counted, blob[inside], threshold(blob, float(above.mean()))[inside])
-    face = _chance_face(ground, pixels, foreground, masks, counted)
-    return Cell("", own, chance, centre, equal, face, area, covered)
+def _uniform(ground: Ground, masks: Pixels) -> Rows:
+    """A map that is the same everywhere, all of it foreground; NaN for what takes values, which it has none of."""
+    whole = np.ones((1, masks.shape[1]), bool)
+    block = Block(whole.astype(np.float64), whole, masks)
+    return {
+        name: block.of(score)[0] if score.takes == "foreground" else ground.nothing[name]
+        for name, score in ground.scores.items()
+    }
 
 
 def _chance_face(ground: Ground, values: Row, foreground: Pixels, masks: Pixels, counted: Pixels) -> Row:
