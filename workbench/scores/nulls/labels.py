@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,7 +49,8 @@ def label_permutation(
     matrix: (…, E, K), scores of the maps of E expressions with K masks; the leading axes are networks and explainers.
     own: (E,), the column of each expression's own mask, −1 for none. One permutation is dealt to all leading axes
     together, as networks that saw the same faces are no replicates. All permutations of up to 8 labels are enumerated
-    (720 of 6), of more `draws` are drawn by `seed`. The statistic is the mean over cells; sign: +1 where more is better.
+    (720 of 6), of more `draws` are drawn by `seed`. The statistic is the mean over cells; sign: +1 where more is
+    better.
 
     What has no score must be missing alike under every permutation, or the permuted tables could not be exchanged. So
     an expression is left out, map and mask, where its mask has no score with any map that scores with another, and of
@@ -79,11 +81,12 @@ def label_permutation(
         orders = np.random.default_rng(seed).permuted(np.tile(np.arange(count), (draws, 1)), axis=1)
     null = sums[np.arange(count), orders].sum(axis=1)
     observed = float(np.trace(sums))
+    alike = math.factorial(count - int(complete.any(axis=0).sum()))  # they differ on masks whose expression has no map
     return LabelTest(
         observed=observed,
         mean=float(null.mean()),
         p=float(p_value(observed, null, enumerated=enumerated, sign=sign)),
-        resolution=resolution(len(null), enumerated=enumerated),
+        resolution=alike / len(null) if enumerated else resolution(len(null), enumerated=False),
         count=len(null),
         enumerated=enumerated,
         null=null,
