@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from workbench.errors import UsageError
+
 Floats = npt.NDArray[np.float64]
 
 
 def benjamini_hochberg(p: npt.ArrayLike) -> Floats:
     """Adjusted p-values that bound the false discovery rate of independent or positively dependent tests.
 
-    Any shape; NaN is no test and stays NaN. Rejecting what is ≤ α is the step-up procedure at α. Source: Benjamini &
-    Hochberg 1995, JRSS B 57(1).
+    Any shape; NaN is no test and stays NaN. Rejecting what is ≤ α is the step-up procedure at α. UsageError for a p
+    outside 0 … 1. Source: Benjamini & Hochberg 1995, JRSS B 57(1).
     """
     return _step_up(p, harmonic=False)
 
@@ -39,8 +41,11 @@ def holm(p: npt.ArrayLike) -> Floats:
 def least_at_smallest(resolution: float, tests: int, alpha: float = 0.05) -> int:
     """How many of `tests` tests must show the smallest p that a test can give before Benjamini–Hochberg rejects any.
 
-    1 means that a single test can be significant. Above `tests`, none can be, whatever the data.
+    1 means that a single test can be significant. Above `tests`, none can be, whatever the data; so it is where the
+    resolution is NaN, as nothing was drawn.
     """
+    if np.isnan(resolution):
+        return tests + 1
     return max(1, int(np.ceil(tests * resolution / alpha - 1e-9)))
 
 
@@ -56,7 +61,9 @@ def _step_up(p: npt.ArrayLike, *, harmonic: bool) -> Floats:
 
 def _ordered(p: npt.ArrayLike) -> tuple[Floats, npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
     values = np.asarray(p, dtype=np.float64)
-    known = np.isfinite(values)
+    known = ~np.isnan(values)
+    if (wrong := values[known & ((values < 0) | (values > 1))]).size:
+        raise UsageError(f"a p-value lies between 0 and 1, and one is {wrong[0]:.6g}; NaN stands for no test")
     return values, known, np.argsort(values[known], kind="stable")
 
 
