@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -43,7 +45,7 @@ def upper(null: npt.ArrayLike, *, sign: int = 1, level: float = 0.95) -> Floats:
     share = level if sign > 0 else 1 - level
     if np.isfinite(drawn).all() and len(drawn):
         return np.asarray(np.quantile(drawn, share, axis=0), dtype=np.float64)
-    flat = drawn.reshape(len(drawn), -1).T
-    kept = [column[np.isfinite(column)] for column in flat]
+    rest = drawn.shape[1:]
+    kept = [column[np.isfinite(column)] for column in drawn.reshape(len(drawn), math.prod(rest)).T]
     ends = [np.quantile(column, share) if column.size else np.nan for column in kept]
-    return np.array(ends, dtype=np.float64).reshape(drawn.shape[1:])
+    return np.array(ends, dtype=np.float64).reshape(rest)

@@ -7,8 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+
+from workbench.errors import UsageError
 from workbench.registry import Registry
 from workbench.scores.registry import Floats, Pixels, Score
+from workbench.statistics.permutation import p_value, upper
 
 HOMES: Final = tuple(f"workbench.scores.nulls.{name}" for name in ("toroidal", "fields"))
 
@@ -45,6 +49,27 @@ class NullResult:
     draws: int
     enumerated: bool
     reason: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, scored: Scored, drawn: Mapping[str, Floats], *, enumerated: bool) -> NullResult:
+        """From the scores of every draw or arrangement, (draws, K) by score name, as many of each.
+
+        enumerated: they are all there are, what was observed among them. A score that `drawn` lacks has no p.
+        """
+        none = np.full(len(scored.masks), np.nan)
+        p, mean, high = (dict.fromkeys(scored.scores, none) for _ in range(3))
+        for name, rows in drawn.items():
+            seen, sign = scored.observed[name], scored.scores[name].sign
+            known = np.isfinite(rows)
+            with np.errstate(invalid="ignore"):
+                mean[name] = np.where(known, rows, 0).sum(axis=0) / known.sum(axis=0)
+            p[name] = p_value(seen, rows, enumerated=enumerated, sign=sign)
+            high[name] = upper(rows, sign=sign)
+        draws = {len(rows) for rows in drawn.values()}
+        if len(draws) > 1:
+            raise UsageError(f"the scores of a null have {sorted(draws)} draws; give as many of each")
+        why = dict.fromkeys(scored.scores.keys() - drawn.keys(), "this null does not draw the score")
+        return cls(p, mean, high, draws.pop() if draws else 0, enumerated, why)
 
 
 Null = Callable[..., NullResult]
