@@ -20,22 +20,38 @@ class Block:
         self.values, self.foreground, self.masks, self.places = values, foreground, masks, places
 
     def of(self, score: Score) -> Floats:
-        """The score of each map with each mask, (B, K)."""
+        """The score of each map with each mask, (B, K); NaN for a map with a pixel that is not finite."""
+        return np.where(self._known[:, None], self._of(score), np.nan)
+
+    def _of(self, score: Score) -> Floats:
         if score.counts is not None:
             return finite(score.counts, self._both, self._area[:, None], self._masks_area, self.masks.shape[1])
         if score.sums is not None:
             inside, total, squares = self._rank_sums if score.ranks else self._value_sums
             return finite(score.sums, inside, total[:, None], squares[:, None], self._masks_area, self.masks.shape[1])
+        if score.weights is not None:
+            found = np.full((len(self.values), len(self.masks)), np.nan)
+            for area in np.unique(self._masks_area[self._masks_area > 0]):
+                same = self._masks_area == area
+                found[:, same] = _product(score.weights(self.values, int(area)), self.masks[same])
+            return np.minimum(found, 1)
         rest = (self.places,) if score.takes == "places" else ()
         rows = zip(np.asarray(self.values, dtype=np.float64), self.foreground, strict=True)
         return np.array([[score.function(v, f, mask, *rest) for mask in self.masks] for v, f in rows], dtype=np.float64)
 
     def chance(self, score: Score) -> Floats | None:
-        """The score at the overlap (or sum inside) that independence would give, (B, K); None for other scores."""
+        """The score at the overlap (or sum inside) that independence would give, (B, K); None for other scores.
+
+        Of a score with `even`: that of the map which lies evenly over the domain.
+        """
         everything = self.masks.shape[1]
         share = self._masks_area / everything
         if score.chance is not None:
-            return np.array([[score.chance(a / everything, b) for b in share] for a in self._area], dtype=np.float64)
+            levels = np.array([[score.chance(a / everything, b) for b in share] for a in self._area], dtype=np.float64)
+            return np.where(share > 0, levels, np.nan)
+        if score.even is not None and self.places is not None:
+            level = np.array([score.even(mask, self.places) for mask in self.masks], dtype=np.float64)
+            return np.tile(level, (len(self.values), 1))
         if score.counts is not None:
             area = self._area[:, None]
             return finite(score.counts, area * share, area, self._masks_area, everything)
@@ -43,7 +59,17 @@ class Block:
             _, total, squares = self._rank_sums if score.ranks else self._value_sums
             total, squares = total[:, None], squares[:, None]
             return finite(score.sums, total * share, total, squares, self._masks_area, everything)
+        if score.weights is not None:
+            return np.where(self._varied[:, None] & (self._masks_area > 0), share, np.nan)
         return None
+
+    @cached_property
+    def _known(self) -> Pixels:
+        return np.asarray(np.isfinite(self.values).all(axis=1))
+
+    @cached_property
+    def _varied(self) -> Pixels:
+        return np.asarray(self.values.max(axis=1) > self.values.min(axis=1))
 
     @cached_property
     def _both(self) -> Floats:
