@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from workbench.comparison import cluster
-from workbench.comparison.distances import leaf_sets
+from workbench.comparison.linkages import leaf_sets
 
 
 def branches(tree):

@@ -9,7 +9,8 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
 
 from workbench.comparison import cluster
-from workbench.comparison.distances import correlation_distances, leaf_sets
+from workbench.comparison.distances import correlation_distances
+from workbench.comparison.linkages import leaf_sets
 from workbench.errors import UnknownNameError, UsageError
 
 

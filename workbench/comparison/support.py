@@ -2,60 +2,100 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from tqdm import tqdm
 
-from workbench.comparison.distances import correlation_distances, leaf_sets, linkage_of
+from workbench.comparison.distances import Domain
+from workbench.comparison.draws import Cells, Redrawn, Weights
+from workbench.comparison.linkages import Growth, held, leaf_sets
+from workbench.comparison.multiscale import MINIMUM_UNITS, SCALES, Multiscale, multiscale
 from workbench.comparison.tree import Tree
-from workbench.heatmaps.aggregate import groups, usable
-from workbench.heatmaps.resampling import draw_weights, replicates, units_of
-from workbench.vocabulary import EXPLAINER, MODEL
+
+SUPPORTS: Final = ("bootstrap", "multiscale", "none")
 
 
 class Support:
-    """Bootstrap support of branches: one set of draws for all networks, explainers and expressions."""
+    """Support of the branches of all trees of a clustering: one set of draws for all networks and expressions."""
 
-    def __init__(self, maps: xr.DataArray, by: str | None, normalise: str, draws: int, seed: int, method: str) -> None:
-        self.maps, self.normalise, self.method = maps, normalise, method
-        self.units, self.entered = units_of(maps), groups(maps, by)
-        self.weights = draw_weights(self.units, draws, seed)
-        self.models = [str(m) for m in maps[MODEL].values]
-        self.names = [str(x) for x in maps[EXPLAINER].values]
+    def __init__(
+        self,
+        maps: xr.DataArray,
+        by: str | None,
+        normalise: str,
+        pixels: Domain,
+        growth: Growth,
+        draws: int,
+        seed: int,
+        *,
+        scaled: bool,
+        progress: bool = False,
+    ) -> None:
+        self.redrawn = Redrawn(maps, by, normalise, pixels, growth)
+        self.draws, self.seed, self.scaled, self.progress = draws, seed, scaled, progress
+        self._whole = self.redrawn.drawn(None, draws, seed)
 
-    def _images(self, model: int, explainer: int, expression: str) -> npt.NDArray[np.intp]:
-        images = np.flatnonzero(self.entered[model] == expression)
-        return usable(self.maps, model, explainer, images, self.normalise)
-
-    def of(self, tree: Tree, expression: str, pixels: npt.NDArray[np.bool_]) -> Tree:
+    def of(self, tree: Tree, expression: str) -> Tree:
         """The tree with the support of each merge, or with the reason why there is none."""
-        cells = [(self.models.index(label), self.names.index(x)) for x in tree.explainers for label in tree.labels]
-        images = [self._images(m, x, expression) for m, x in cells]
-        for (m, _), chosen in zip(cells, images, strict=True):
-            if short := self.units.shortfall(chosen):
-                return replace(tree, support=None, reason=f"{short}, for {self.models[m]}")
-        means = [
-            replicates(self.maps, m, x, chosen, self.normalise, pixels, self.weights)
-            for (m, x), chosen in zip(cells, images, strict=True)
+        cells = self.redrawn.cells(tree, expression)
+        units, unit = self.redrawn.fewest(cells), self.redrawn.units.kind
+        tree = replace(tree, units=units, unit=unit)
+        if short := self.redrawn.shortfall(cells):
+            return replace(tree, reason=short, multiscale_reason=short if self.scaled else "")
+        sizes = self._sizes() if self.scaled and units >= MINIMUM_UNITS else {}
+        total = self.draws * (1 + len([m for m in sizes if m != self.redrawn.units.count]))
+        with tqdm(
+            total=total,
+            desc=f"{expression}: trees of redrawn faces",
+            unit="tree",
+            file=sys.stderr,
+            disable=None if self.progress else True,
+            leave=False,
+        ) as bar:
+            shares, valid = self._shares(tree, cells, self._whole, bar)
+            if valid < self.draws / 2:
+                why = f"only {valid} of {self.draws} resamples hold a map of every network"
+                return replace(tree, reason=why, multiscale_reason=why if self.scaled else "")
+            tree = replace(tree, support=(*shares[:-1].tolist(), float("nan")), reason="", draws=valid)
+            if not self.scaled:
+                return tree
+            if not sizes:
+                short = f"the multiscale bootstrap needs at least {MINIMUM_UNITS} {unit}s, and there are {units}"
+                return replace(tree, multiscale_reason=short)
+            found, counts = [], []
+            for k, m in enumerate(sizes):
+                if m == self.redrawn.units.count:
+                    found.append(shares)
+                    counts.append(valid)
+                    continue
+                weights = self.redrawn.drawn(m, self.draws, self.seed + 1 + k)
+                each, count = self._shares(tree, cells, weights, bar)
+                found.append(each)
+                counts.append(count)
+        table = np.stack(found)
+        fitted: list[Multiscale | None] = [
+            multiscale(np.nan_to_num(table[:, merge]), list(sizes.values()), counts)
+            for merge in range(len(tree.linkage) - 1)
         ]
-        wanted, count = leaf_sets(tree.linkage), len(tree.labels)
+        return replace(tree, multiscale=(*fitted, None))
+
+    def _sizes(self) -> dict[int, float]:
+        """Units drawn → relative size r, one for each of `SCALES`."""
+        count = self.redrawn.units.count
+        return {m: m / count for m in (round(scale * count) for scale in SCALES)}
+
+    def _shares(self, tree: Tree, cells: Cells, weights: Weights, bar: tqdm[Any]) -> tuple[npt.NDArray[Any], int]:
+        """Share of the draws that hold each merge, and how many draws gave a tree."""
+        wanted = leaf_sets(tree.linkage)
         hits, valid = np.zeros(len(wanted)), 0
-        for r in range(len(self.weights)):
-            rows = np.stack([mean[r] for mean in means]).reshape(len(tree.explainers), count, -1)
-            shared = ~np.isnan(rows).any(axis=(0, 1))
-            if shared.sum() < 2:
-                continue
-            distances = np.mean([correlation_distances(part[:, shared]) for part in rows], axis=0)
-            if not np.isfinite(distances).all():
-                continue
-            seen = set(leaf_sets(linkage_of(distances, self.method)[0]))
-            hits += [group in seen for group in wanted]
-            valid += 1
-        if valid < len(self.weights) / 2:
-            why = f"only {valid} of {len(self.weights)} resamples hold a map of every network"
-            return replace(tree, support=None, reason=why)
-        shares = [float(h / valid) for h in hits]
-        shares[-1] = float("nan")
-        return replace(tree, support=tuple(shares), reason="")
+        for linkage in self.redrawn.linkages(tree, cells, weights):
+            bar.update()
+            if linkage is not None:
+                hits += held(wanted, linkage)
+                valid += 1
+        return (hits / valid if valid else np.full(len(wanted), np.nan)), valid
