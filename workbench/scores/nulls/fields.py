@@ -1,4 +1,4 @@
-"""The null of a map with no place of its own: random fields as smooth as the map, with its values, inside the domain."""
+"""The null of a map with no place of its own: fields as smooth as the map, with its values, inside the domain."""
 
 from __future__ import annotations
 
