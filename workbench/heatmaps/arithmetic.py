@@ -10,6 +10,7 @@ import numpy.typing as npt
 from workbench.errors import UnknownNameError, UsageError
 
 NORMALISATIONS: Final = ("max", "none", "sum", "min-max")
+_VALUE: Final = "value:"
 
 FloatArray = npt.NDArray[np.floating[Any]]
 BoolArray = npt.NDArray[np.bool_]
@@ -124,13 +125,30 @@ def share(how: str | float) -> float | None:
     """
     if isinstance(how, str) and how.strip().lower() == "otsu":
         return None
-    try:
-        area = float(how)
-    except (TypeError, ValueError):
-        area = float("nan")
+    area = _number(how)
     if not 0 < area < 1:
         raise UsageError(f"the threshold {how!r} is neither 'otsu' nor a share of the domain between 0 and 1 (0.25)")
     return area
+
+
+def rule(how: str | float) -> str | float:
+    """A threshold rule in its one form: "otsu", a share of the domain between 0 and 1, or "value:0.5".
+
+    `threshold` takes what this gives. Raises UsageError, naming the three, for anything else.
+    """
+    text = how.strip().lower() if isinstance(how, str) else ""
+    if text.startswith(_VALUE):
+        height = _number(text.removeprefix(_VALUE))
+        if 0 <= height < 1:
+            return f"{_VALUE}{height!r}"
+    elif text == "otsu":
+        return text
+    elif 0 < (area := _number(how)) < 1:
+        return area
+    raise UsageError(
+        f"the threshold {how!r} is none of: 'otsu'; a share of the domain between 0 and 1, such as 0.25; a height "
+        "between the map's minimum (0) and its maximum (1), such as 'value:0.5'"
+    )
 
 
 def threshold(values: npt.ArrayLike, how: str | float = "otsu", domain: npt.ArrayLike | None = None) -> BoolArray:
@@ -138,20 +156,31 @@ def threshold(values: npt.ArrayLike, how: str | float = "otsu", domain: npt.Arra
 
     `otsu`: the 8-bit map (`eight_bit`) above Otsu's threshold. A share of the domain, such as 0.25: the largest set of
     brightest pixels that does not exceed it (pixels of one value stay together; the brightest value always counts).
-    A constant map has no foreground.
+    `value:0.5`: what lies strictly above that share of the way from the map's minimum to its maximum in the domain, 0
+    inclusive and 1 exclusive. A constant map has no foreground. UsageError for other rules.
     """
-    area = share(how)
+    how = rule(how)
     v = np.asarray(values, dtype=np.float64)
     counted = inside(v, domain)
     pixels = v[counted]
     if pixels.size == 0 or not np.isfinite(pixels).all() or not pixels.max() > pixels.min():
         return np.zeros(v.shape, dtype=bool)
-    if area is None:
+    if how == "otsu":
         g = eight_bit(v, counted)
         return counted & (g > otsu(g, counted))
-    wanted = round(area * pixels.size)
+    if isinstance(how, str):
+        low, high = pixels.min(), pixels.max()
+        return counted & (v > low + _number(how.removeprefix(_VALUE)) * (high - low))
+    wanted = round(how * pixels.size)
     if wanted >= pixels.size:
         return counted
     cut = np.partition(pixels, pixels.size - wanted - 1)[pixels.size - wanted - 1]  # the (wanted + 1)-th brightest
     brightest = pixels.max()
     return counted & ((v > cut) if cut < brightest else (v >= brightest))
+
+
+def _number(text: object) -> float:
+    try:
+        return float(text)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return float("nan")
