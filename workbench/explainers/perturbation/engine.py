@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -37,7 +37,7 @@ def compute(job: Job, group: list[Request]) -> list[list[NativeMaps]]:
     parts: list[list[np.ndarray]] = [[] for _ in group]
     silent: list[list[np.ndarray]] = [[] for _ in group]
     names: list[str] = []
-    with borrowed(job.classifier.module) as own, _precise(own, job.precision, job.classifier.outputs) as module:
+    with borrowed(job.classifier.module) as own, precise(own, job.precision, job.classifier.outputs) as module:
         for index in range(len(job.images)):
             inputs = job.inputs(slice(index, index + 1))
             scene = _scene(job, own, index, inputs, first.design.__name__)
@@ -110,7 +110,7 @@ def _scene(job: Job, module: torch.nn.Module, index: int, inputs: torch.Tensor, 
 
 
 @contextmanager
-def _precise(module: torch.nn.Module, precision: str, outputs: int) -> Iterator[torch.nn.Module]:
+def precise(module: torch.nn.Module, precision: str, outputs: int) -> Iterator[torch.nn.Module]:
     """The module itself, or a copy of it in half precision whose pooling and last linear layers stay in single.
 
     Eight bits of mantissa are enough for features, of which many are added up; their sums and the score itself would
@@ -138,17 +138,27 @@ def _cast(kind: torch.dtype, _module: torch.nn.Module, inputs: tuple[object, ...
 
 def answers(job: Job, module: torch.nn.Module, plan: Plan, inputs: torch.Tensor, filled: torch.Tensor) -> torch.Tensor:
     """Outputs (count, columns) float64 of one picture (1, C, H, W) under every mask of the plan."""
-    kind = next((p.dtype for p in module.parameters() if p.is_floating_point()), inputs.dtype)
     hidden = laid_like(filled.expand_as(inputs), inputs)
 
+    def pictures(start: int, stop: int) -> torch.Tensor:
+        return torch.lerp(hidden, inputs, plan.masks(start, stop).to(inputs)[:, None])
+
+    return asked(job, module, pictures, plan.count, inputs)
+
+
+def asked(
+    job: Job, module: torch.nn.Module, pictures: Callable[[int, int], torch.Tensor], count: int, inputs: torch.Tensor
+) -> torch.Tensor:
+    """Outputs (count, columns) float64 of `count` pictures made of one with inputs (1, C, H, W).
+
+    pictures(start, stop): those of them as (stop − start, C, H, W), made when their turn comes.
+    """
+    kind = next((p.dtype for p in module.parameters() if p.is_floating_point()), inputs.dtype)
+
     def work(part: slice) -> torch.Tensor:
-        masks = plan.masks(part.start, part.stop).to(inputs)[:, None]
-        return (
-            job.classifier.outputs_of(module(laid_like(torch.lerp(hidden, inputs, masks).to(kind), inputs)))
-            .double()
-            .cpu()
-        )
+        made = laid_like(pictures(part.start, part.stop).to(kind), inputs)
+        return job.classifier.outputs_of(module(made)).double().cpu()
 
     with torch.inference_mode():
-        found = torch.cat([part for _, part in streamed(work, plan.count, pass_length(inputs))])
+        found = torch.cat([part for _, part in streamed(work, count, pass_length(inputs))])
     return found.clone()

@@ -1,0 +1,215 @@
+"""Faithfulness scores of maps of many networks and explainers, each beside its content-free references."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import xarray as xr
+from tqdm import tqdm
+
+from workbench.classifiers.classifier import Classifier
+from workbench.errors import UnknownNameError, UsageError
+from workbench.explain import explain, predict
+from workbench.explain.regions import check_drawable, face_pictures, region_masks
+from workbench.explainers.explainer import Job
+from workbench.explainers.perturbation.fills import check_fill
+from workbench.explainers.run import check_precision
+from workbench.explainers.spaces import check_space
+from workbench.faces.faceset import FaceSet
+from workbench.faithfulness.face_scores import FaceScores
+from workbench.faithfulness.registry import FAITHFULNESS, FaithfulnessScore
+
+if TYPE_CHECKING:
+    from workbench.explain.targets import Prediction
+
+DEFAULT: Final = (
+    "deletion",
+    "insertion",
+    "insertion_deletion",
+    "road",
+    "average_drop",
+    "sensitivity_n",
+    "infidelity",
+)
+DRAWS: Final = 10
+STEPS: Final = 20
+REFERENCES: Final = ("random", "centre", "mean_map", "edge")
+
+Maps = Mapping[tuple[str, str], xr.DataArray]
+
+
+def faithfulness(
+    classifiers: Classifier | Sequence[Classifier],
+    faces: FaceSet,
+    maps: Maps | None = None,
+    explainers: str | Sequence[str] | None = None,
+    *,
+    scores: str | Sequence[str] = DEFAULT,
+    target: str = "predicted",
+    fill: str = "blur",
+    steps: int = STEPS,
+    space: str = "probability",
+    seed: int = 0,
+    controls: bool = True,
+    draws: int = DRAWS,
+    precision: str = "float32",
+    limit: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """How well maps say what the network's score depends on, beside maps that know nothing of it.
+
+    maps: what `explain(…, frame="native")` gives for the same faces and target, (model, explainer) → (image, y, x);
+    or None and `explainers` by name. scores: names of `FAITHFULNESS`. fill: what stands in hidden places, one of
+    black, zero, mean, blur, noise, average_face. steps: of deletion and insertion curves. space: "probability" or
+    "logit". limit: only the first so many faces are scored (the mean map is of all). Random numbers depend on seed
+    and crop alone.
+
+    Returns a Dataset (model, explainer, image): each score under its name, NaN where `reason` says why, and curves as
+    `<score>_curve`. Beside it the same score of references: `random_<score>` (mean of `draws` smooth random maps, the
+    same for all explainers of a network, with `p_<score>`: (1 + how many are at least as good) / (1 + draws), and
+    `random_<score>_curve`), `centre_<score>` (Gaussian in the middle), `mean_map_<score>` (mean map of the *other*
+    images of that network and explainer) and `edge_<score>`. attrs: fill, steps, space, target, seed, draws,
+    resolution (the smallest p). controls=False leaves the references out, for a look at curves only.
+
+    Raises UnknownNameError for an unknown score, explainer or fill, UsageError for maps of other faces, of another
+    target or of a frame, and for values out of range, before any work.
+    """
+    networks = [classifiers] if isinstance(classifiers, Classifier) else list(classifiers)
+    chosen = {name: FAITHFULNESS[name].value for name in dict.fromkeys([scores] if isinstance(scores, str) else scores)}
+    check_space(space)
+    check_precision(precision)
+    _check_numbers(steps=steps, draws=draws, seed=seed, limit=limit)
+    if not chosen:
+        raise UsageError(f"no score was named; known: {', '.join(FAITHFULNESS.names())}")
+    if not isinstance(target, str):
+        raise UsageError(f"faithfulness is measured for one target at a time, not {target!r}")
+    checked_fill(fill)
+    names = [network.name for network in networks]
+    if not names or len(set(names)) < len(names):
+        raise UsageError(f"classifiers named {', '.join(names) or '(none)'}; give at least one, each with its own name")
+    if (maps is None) == (explainers is None):
+        raise UsageError("give either maps, as explain(…, frame='native') makes them, or explainers by name")
+    count = len(faces) if limit is None else min(limit, len(faces))
+    if maps is None:
+        settings: dict[str, Any] = {"target": target, "seed": seed, "precision": precision, "progress": progress}
+        maps = explain(networks, faces, explainers or (), frame="native", **settings)
+    order = _checked(maps, names, faces, target)
+    check_drawable(faces, range(count), {"fill": fill})
+    predictions = {network.name: predict(network, faces, target) for network in networks}
+    found = []
+    with tqdm(
+        total=count * len(networks),
+        desc="faithfulness",
+        unit="face",
+        file=sys.stderr,
+        disable=None if progress else True,
+        leave=False,
+    ) as bar:
+        for network in networks:
+            job = job_of(network, faces, predictions[network.name], seed, precision)
+            own = {name: maps[network.name, name] for name in order if (network.name, name) in maps}
+            scorer = FaceScores(job, own, order, chosen, draws if controls else 0, faces, fill, space, steps)
+            found.append(scorer.scored(count, bar.update))
+    attrs = {
+        "fill": fill,
+        "steps": steps,
+        "space": space,
+        "target": target,
+        "seed": seed,
+        "draws": draws if controls else 0,
+        "resolution": 1 / (draws + 1) if controls else float("nan"),
+        "scores": list(chosen),
+        "references": list(REFERENCES) if controls else [],
+        "precision": precision,
+        "summary": json.dumps({name: FAITHFULNESS[name].as_dict() for name in chosen}, default=str),
+    }
+    return _dataset(found, names, order, faces, count, chosen, predictions, steps, attrs)
+
+
+def job_of(network: Classifier, faces: FaceSet, prediction: Prediction, seed: int, precision: str) -> Job:
+    """What the engine is asked with: the faces' crops and the one target's weights."""
+    (aim,) = prediction.aims
+    return Job(
+        network,
+        np.ascontiguousarray(faces.images),
+        aim.weights[:, None],
+        (aim.target,),
+        seed,
+        precision=precision,
+        regions=region_masks(faces),
+        pictures=face_pictures(faces),
+    )
+
+
+def checked_fill(fill: str) -> None:
+    """UsageError for a fill that does not exist."""
+    try:
+        check_fill(fill)
+    except UsageError as error:
+        raise UsageError(str(error).removeprefix("option ")) from None
+
+
+def _check_numbers(*, limit: int | None, **values: int) -> None:
+    least = {"steps": 2, "draws": 1, "seed": 0}
+    for name, value in [*values.items(), *([("limit", limit)] if limit is not None else [])]:
+        low = least.get(name, 1)
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
+            raise UsageError(f"{name}={value!r} should be a whole number, {low} or more")
+
+
+def _checked(maps: Maps, models: Sequence[str], faces: FaceSet, target: str) -> list[str]:
+    """The explainers in order; UsageError or UnknownNameError for maps that do not belong to what is asked."""
+    if not isinstance(maps, Mapping):
+        raise UsageError(f"maps are what explain(…, frame='native') gives, not {type(maps).__name__}")
+    for key, one in maps.items():
+        if not isinstance(key, tuple) or len(key) != 2:
+            raise UsageError(f"maps are keyed by (model, explainer), not {key!r}; of several layers give one")
+        if one.dims != ("image", "y", "x") or "status" not in one.coords:
+            raise UsageError(
+                f"the maps of {key} have the dimensions {one.dims}; expected ('image', 'y', 'x') as native"
+            )
+        said = [str(name) for name in one["image"].values]
+        if said != faces.names[: len(said)]:
+            raise UsageError(f"the maps of {key} are of other faces, or in another order; explain these faces")
+        if one.attrs.get("target", target) != target:
+            raise UsageError(f"the maps of {key} explain {one.attrs['target']!r}; say target={one.attrs['target']!r}")
+    for model in models:
+        if not any(key[0] == model for key in maps):
+            raise UnknownNameError("network among the maps:", model, {key[0] for key in maps})
+    return list(dict.fromkeys(explainer for model, explainer in maps if model in models))
+
+
+def _dataset(
+    found: Sequence[Mapping[str, np.ndarray]],
+    models: Sequence[str],
+    explainers: Sequence[str],
+    faces: FaceSet,
+    count: int,
+    chosen: Mapping[str, FaithfulnessScore],
+    predictions: Mapping[str, Prediction],
+    steps: int,
+    attrs: Mapping[str, Any],
+) -> xr.Dataset:
+    coords: dict[str, Any] = {"model": list(models), "explainer": list(explainers), "image": faces.names[:count]}
+    curves = {}
+    for name, score in chosen.items():
+        if score.axis is not None:
+            coords[score.axis[0]] = score.axis[1](steps)
+            curves[f"{name}_curve"] = curves[f"random_{name}_curve"] = score.axis[0]
+    variables = {}
+    for name in found[0]:
+        values = np.stack([one[name] for one in found])
+        dims = ("model", "explainer", "image") if not name.startswith("random_") else ("model", "image")
+        variables[name] = ((*dims, curves[name]) if name in curves else dims, values)
+    for column in ("label", "subject", *faces.groups):
+        shown = column if column in ("label", "subject") else f"group_{column}"
+        coords[shown] = ("image", faces.table[column].to_numpy()[:count])
+    aims = [predictions[model] for model in models]
+    coords["predicted"] = (("model", "image"), np.array([one.predicted[:count] for one in aims], str))
+    coords["explained"] = (("model", "image"), np.array([one.aims[0].explained[:count] for one in aims], str))
+    return xr.Dataset(variables, coords, dict(attrs))
