@@ -49,6 +49,7 @@ def test_adding_takes_under_20_lines(page):
 def _registered():
     import workbench as wb
     from workbench.assets import ASSETS
+    from workbench.scores.nulls import NULLS
 
-    registries = (wb.CLASSIFIERS, wb.EXPLAINERS, wb.SCORES, wb.MASKS, wb.LAYOUTS, ASSETS)
+    registries = (wb.CLASSIFIERS, wb.EXPLAINERS, wb.SCORES, wb.MASKS, wb.LAYOUTS, ASSETS, NULLS)
     return [(registry, set(registry.names())) for registry in registries]

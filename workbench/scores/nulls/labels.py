@@ -66,7 +66,7 @@ def label_permutation(
     possible = table.shape[0] * table.shape[1]
     kept = _scored(table)
     labels, table = labels[kept], table[:, kept][..., kept]
-    complete = np.isfinite(table).all(axis=-1)
+    complete: npt.NDArray[np.bool_] = np.asarray(np.isfinite(table).all(axis=-1))
     cells, count = int(complete.sum()), len(labels)
     left_out = possible - cells
     if cells == 0 or count < 2:

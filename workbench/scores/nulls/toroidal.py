@@ -43,8 +43,8 @@ def toroidal(scored: Scored, *, draws: int = 0, seed: int = 0) -> NullResult:
             if name not in reason and np.isfinite(scored.observed[name][k]):
                 drawn = over.scores(score).ravel()
                 _check(name, k, float(scored.observed[name][k]), float(drawn[0]))
-                p = p_value(drawn[0], drawn, enumerated=True, sign=score.sign)
-                found[name][:, k] = float(p), np.nanmean(drawn), float(upper(drawn, sign=score.sign))
+                share = p_value(drawn[0], drawn, enumerated=True, sign=score.sign)
+                found[name][:, k] = float(share), np.nanmean(drawn), float(upper(drawn, sign=score.sign))
     p, mean, high = ({name: rows[i] for name, rows in found.items()} for i in range(3))
     return NullResult(p, mean, high, draws=scored.counted.size, enumerated=True, reason=reason)
 
