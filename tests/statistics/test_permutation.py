@@ -39,6 +39,10 @@ def test_rounding_does_not_decide_between_equal_values(sign):
     assert len({p_value(seen, cancelled, enumerated=True, sign=sign).item() for seen in cancelled[:3]}) == 1
 
 
+def test_one_huge_draw_does_not_make_the_others_equal():
+    assert p_value(2.0, [1.0, 1.5, 2.0, 1e9], enumerated=True) == pytest.approx(2 / 4)
+
+
 @pytest.mark.parametrize(("alternative", "sign"), [("greater", 1), ("less", -1)])
 @pytest.mark.parametrize("draws", [np.inf, 199])
 def test_as_scipy_permutes(alternative, sign, draws):

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from workbench.statistics.multiplicity import Floats
 
-TIE = 1e-9  # of the largest value: what differs by less is one value, whose order rounding must not decide
+TIE = 1e-9  # relative: values this close are one value, whose order rounding must not decide
+ROUNDING = 16 * float(np.finfo(np.float64).eps)  # of the largest: near 0 may be what is left after cancelling
 
 
 def p_value(observed: npt.ArrayLike, null: npt.ArrayLike, *, enumerated: bool, sign: int = 1) -> Floats:
@@ -24,9 +25,9 @@ def p_value(observed: npt.ArrayLike, null: npt.ArrayLike, *, enumerated: bool, s
     seen, drawn = np.asarray(observed, dtype=np.float64), np.asarray(null, dtype=np.float64)
     valid = np.isfinite(drawn)
     filled = np.where(valid, drawn, 0)
-    largest = np.maximum(np.abs(filled).max(axis=0, initial=0), np.abs(seen))
+    slack = np.maximum(TIE * np.abs(seen), ROUNDING * np.abs(filled).max(axis=0, initial=0))
     with np.errstate(invalid="ignore", divide="ignore"):
-        extreme = (valid & (sign * filled >= sign * seen - TIE * largest)).sum(axis=0)
+        extreme = (valid & (sign * filled >= sign * seen - slack)).sum(axis=0)
         count = valid.sum(axis=0)
         more = 0 if enumerated else 1
         p = (extreme + more) / (count + more)

@@ -13,8 +13,8 @@ from workbench.scores.registry import Floats, Pixels, Score, finite, midranks
 from workbench.statistics.permutation import TIE, p_value, upper
 from workbench.statistics.toroidal import Spectrum, shifted_sums
 
-NO_SUM: Final = "all shifts are enumerated for scores of numbers of pixels and of sums of values only"
-RANKS: Final = "ranks change with every shift where scores are taken on part of the grid only"
+NO_SUM: Final = "all shifts are enumerated for scores of numbers of pixels, of sums of values and of weights only"
+PART: Final = "a map's ranks and weights change with every shift where scores are taken on part of the grid only"
 
 
 @null(
@@ -29,8 +29,8 @@ def toroidal(scored: Scored, *, draws: int = 0, seed: int = 0) -> NullResult:
     All shifts are scored, the unmoved map among them, so that nothing is drawn; `draws` and `seed` do nothing. A map
     and a mask that both keep to the middle agree better than most shifts of them do: p is then too small. On a part of
     the grid (`counted`) a shifted map loses what leaves that part and brings in what enters it, 0 where there are no
-    data, so that its area inside varies. A shift at which a score is undefined (an empty or full foreground is) does
-    not count.
+    data, so that its area inside varies; where the map has no data outside that part, most shifts lose heat, and p is
+    too small again. A shift at which a score is undefined (an empty or full foreground has none) does not count.
 
     Raises UsageError where a score of the unmoved map is not the one observed, or the map has gaps in `counted`.
     """
@@ -69,9 +69,9 @@ class _Map:
 
     def refuses(self, score: Score) -> str:
         """Why a score cannot be had at every shift, else ""."""
-        if score.counts is None and score.sums is None:
+        if score.counts is None and score.sums is None and score.weights is None:
             return NO_SUM
-        return RANKS if score.ranks and not self.whole else ""
+        return PART if (score.ranks or score.weights is not None) and not self.whole else ""
 
     @cached_property
     def everything(self) -> int:
@@ -93,6 +93,12 @@ class _Map:
     def twice_ranks(self) -> Spectrum:
         """Twice, as mean ranks of ties are halves and sums of whole numbers are exact."""
         return Spectrum.of(self._twice_ranks)
+
+    def weighed(self, score: Score, area: int) -> Spectrum | None:
+        """The map's weights for a mask of this area, which move with it on the whole grid; None where undefined."""
+        assert score.weights is not None
+        weights = score.weights(self._filled.reshape(1, -1), area).reshape(self._filled.shape)
+        return Spectrum.of(weights) if np.isfinite(weights).all() else None
 
     @cached_property
     def area(self) -> Floats:
@@ -128,6 +134,10 @@ class _Over:
         """(y, x), at each shift."""
         if score.counts is not None:
             return finite(score.counts, self._both, self.map.area, self.area, self.map.everything)
+        if score.weights is not None:
+            weights = self.map.weighed(score, self.area)
+            grid = self.map.counted.shape
+            return np.full(grid, np.nan) if weights is None else np.minimum(shifted_sums(weights, self.mask), 1)
         assert score.sums is not None
         inside, sums = (self._ranks, self.map.rank_sums) if score.ranks else (self._values, self.map.sums)
         return finite(score.sums, inside, *sums, self.area, self.map.everything)
