@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.cli._common import failure_line, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from workbench.comparison import Tree
 
 _ABSENT = "there is no map"
 NAME = "cluster"
@@ -19,9 +24,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folder",
         type=Path,
         metavar="DIR",
-        help="heatmaps named <model>_<expression>*.png (grey, 8 or 16 bit), .npy, .npz, or .nc",
+        help="heatmaps named <model>_<expression>*.png (grey, 8 or 16 bit), .npy, .npz, or .nc; one .nc file of single "
+        "images' maps gives branches their support",
     )
-    parser.add_argument("--linkage", default="average", metavar="NAME", help="average, complete, single or weighted")
+    parser.add_argument(
+        "--distance",
+        default="correlation",
+        metavar="NAME",
+        help="correlation (default), cosine, spearman, soft_iou, ssim or wasserstein",
+    )
+    parser.add_argument(
+        "--linkage",
+        default="average",
+        metavar="NAME",
+        help="average (default), complete, single, weighted, or ward where the distance is Euclidean",
+    )
+    parser.add_argument(
+        "--support",
+        default="bootstrap",
+        metavar="NAME",
+        help="bootstrap (default), multiscale, or none; without maps of single images, agreement over distances and "
+        "linkages stands in its place",
+    )
+    parser.add_argument("--draws", type=int, default=200, metavar="N", help="resamples (of each size; default 200)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument(
         "--explainer", metavar="NAME", help="only this explainer's maps (default: the mean over explainers)"
     )
@@ -31,16 +57,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Cluster the folder; status 1 where a file failed or no expression gives a tree."""
     from workbench.canonical import frame_of_grid
-    from workbench.comparison import LINKAGES, cluster
-    from workbench.errors import UnknownNameError
-    from workbench.heatmaps import load_folder
+    from workbench.comparison import cluster
+    from workbench.comparison.linkages import Growth
+    from workbench.errors import UsageError
+    from workbench.heatmaps import load, load_folder
 
-    if args.linkage not in LINKAGES:
-        raise UnknownNameError("linkage", args.linkage, LINKAGES)
-    heat = load_folder(args.folder)
+    Growth(args.distance, args.linkage)
+    if args.draws < 0:
+        raise UsageError(f"--draws is the number of resamples, not {args.draws}")
+    heat = load(args.folder) if args.folder.is_file() and args.folder.suffix == ".nc" else load_folder(args.folder)
     if not heat.attrs.get("frame"):
         heat.attrs["frame"] = frame_of_grid((heat.sizes["y"], heat.sizes["x"])) or ""
-    found = cluster(heat, linkage=args.linkage, explainer=args.explainer)
+    found = cluster(
+        heat,
+        linkage=args.linkage,
+        distance=args.distance,
+        support=args.support,
+        explainer=args.explainer,
+        draws=args.draws,
+        seed=args.seed,
+        progress=not args.json,
+    )
     failures, skipped = json.loads(heat.attrs.get("failures", "[]")), json.loads(heat.attrs.get("skipped", "[]"))
     document = {**found.as_dict(), "failures": failures, "skipped": skipped}
     if args.json:
@@ -51,18 +88,20 @@ def run(args: argparse.Namespace) -> int:
                 print(f"{name}: no tree: {tree.reason}\n")
                 continue
             cophenetic = f"{tree.cophenetic:.3f}" if tree.cophenetic == tree.cophenetic else "undefined"
-            support = f"unavailable: {tree.reason}" if tree.support is None else "given"
-            print(f"{name}: cophenetic correlation {cophenetic}; support {support}")
+            print(f"{name}: cophenetic correlation {cophenetic}; support {_support(tree)}")
             names = list(tree.labels)
             merges = []
             for k, (left, right, height, _) in enumerate(tree.linkage):
                 pair = (names[int(left)], names[int(right)])
                 names.append("{" + ", ".join(p.strip("{}") for p in pair) + "}")
-                support = (
-                    "–" if tree.support is None or tree.support[k] != tree.support[k] else f"{tree.support[k]:.2f}"
-                )
-                merges.append({"distance": f"{height:.3f}", "support": support, "merges": " + ".join(pair)})
-            print_table(merges, ("distance", "support", "merges"))
+                row = {"distance": f"{height:.3f}", "support": _share(tree.support, k)}
+                if tree.multiscale is not None:
+                    each = tree.multiscale[k]
+                    row["multiscale p"] = "–" if each is None else f"{each.p:.2f}"
+                if tree.agreement is not None:
+                    row["agreement"] = _share(tree.agreement.share, k)
+                merges.append({**row, "merges": " + ".join(pair)})
+            print_table(merges, tuple(merges[0]))
             print()
     for name, tree in found.expressions.items():
         absent = [network for network, why in tree.left_out.items() if why == _ABSENT]
@@ -76,3 +115,16 @@ def run(args: argparse.Namespace) -> int:
     for entry in skipped:
         say(f"skipped: {entry['file']}: {entry['reason']}")
     return 0 if document["expressions"] and not failures else 1
+
+
+def _share(shares: Sequence[float] | None, k: int) -> str:
+    return "–" if shares is None or shares[k] != shares[k] else f"{shares[k]:.2f}"
+
+
+def _support(tree: Tree) -> str:
+    said = f"unavailable: {tree.reason}" if tree.support is None else f"from {tree.units} {tree.unit}s"
+    if tree.multiscale_reason and tree.support is not None:
+        said += f" (no multiscale bootstrap: {tree.multiscale_reason})"
+    if tree.agreement is not None:
+        said += f"; agreement over {len(tree.agreement.combinations)} combinations of distance and linkage"
+    return said

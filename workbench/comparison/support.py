@@ -65,7 +65,7 @@ class Support:
             if not self.scaled:
                 return tree
             if not sizes:
-                short = f"the multiscale bootstrap needs at least {MINIMUM_UNITS} {unit}s, and there are {units}"
+                short = f"at least {MINIMUM_UNITS} {unit}s are needed, and there are {units}"
                 return replace(tree, multiscale_reason=short)
             found, counts = [], []
             for k, m in enumerate(sizes):
