@@ -1,4 +1,4 @@
-"""The same architecture with weights that were never trained: the control `random_weights`.
+"""The same architecture with weights that were never trained, whole (the control `random_weights`) or in part.
 
 Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018 (model parameter randomisation).
 """
@@ -6,8 +6,12 @@ Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018 (model parameter r
 from __future__ import annotations
 
 import copy
+import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from workbench.errors import UnknownNameError
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +42,43 @@ def randomised(classifier: Classifier, seed: int = 0) -> Classifier:
     }
     fresh = replace(classifier, name=f"{classifier.name}-random{seed}", module=module, provenance=provenance)
     return fresh.knowing(classifier.layouts)
+
+
+def partly_randomised(classifier: Classifier, parts: Iterable[str], seed: int = 0, name: str = "") -> Classifier:
+    """A copy of `classifier` in which the parameters lying directly in the modules `parts` are fresh, all others kept.
+
+    Each part is started as in `randomised`; its numbers depend on the seed and its own name alone, so that networks
+    with more and more fresh parts agree in those that they share. name: of the copy. Raises UnknownNameError for a
+    module that the network does not have.
+    """
+    import torch
+
+    wanted = list(dict.fromkeys(parts))
+    module = copy.deepcopy(classifier.module).cpu()
+    modules = dict(module.named_modules())
+    fresh = set()
+    for part in wanted:
+        if part not in modules:
+            raise UnknownNameError(f"module of {classifier.name!r}", part, modules)
+        own = (*modules[part].named_parameters(recurse=False), *modules[part].named_buffers(recurse=False))
+        fresh |= {id(tensor) for _, tensor in own}
+    tensors = (*module.parameters(), *module.buffers())
+    kept = [(tensor, tensor.detach().clone()) for tensor in tensors if id(tensor) not in fresh]
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        for part in wanted:
+            digest = hashlib.sha256(f"{seed}|{part}".encode()).digest()
+            torch.manual_seed(int.from_bytes(digest[:7], "big"))
+            _start_anew(modules[part])
+        for tensor, value in kept:  # some modules start the ones inside them too
+            tensor.copy_(value)
+    module = module.to(classifier.device).eval()
+    provenance = {
+        **classifier.provenance,
+        "weights": f"random in {', '.join(wanted)}, seed {seed}; the rest of {classifier.name}",
+        "caveat": "Partly random weights: a control, no trained network.",
+    }
+    changed = replace(classifier, name=name or f"{classifier.name}-partly-random{seed}", module=module)
+    return replace(changed, provenance=provenance).knowing(classifier.layouts)
 
 
 def _start_anew(part: nn.Module) -> None:
