@@ -66,6 +66,18 @@ def draw_weights(units: Units, draws: int, seed: int) -> npt.NDArray[np.float32]
     return counts[:, units.of].astype(np.float32)
 
 
+def leave_out_weights(units: Units, images: npt.NDArray[np.intp], groups: int) -> npt.NDArray[np.float32]:
+    """One row for each group of units left out, (G, N): 1 for the other images of `images`, 0 elsewhere.
+
+    As many groups as the images have units, at most `groups`; of equal size or one apart, every G-th unit in one.
+    """
+    present, of = np.unique(units.of[images], return_inverse=True)
+    count = min(len(present), groups)
+    weights = np.zeros((count, len(units.of)), dtype=np.float32)
+    weights[:, images] = of.reshape(-1) % max(count, 1) != np.arange(count)[:, None]
+    return weights
+
+
 def replicates(
     maps: xr.DataArray,
     model: int,
@@ -79,13 +91,18 @@ def replicates(
 
     One matrix product of weights and normalised maps per block of images, so memory does not grow with their number.
     """
-    total = np.zeros((len(weights), int(pixels.sum())), dtype=np.float32)
+    total: npt.NDArray[np.floating[Any]] = np.zeros((len(weights), int(pixels.sum())), dtype=np.float32)
     mass: npt.NDArray[np.floating[Any]] = np.zeros((len(weights), 1), dtype=np.float32)
     for chosen, values, status in blocks(maps, model, explainer, images, normalise, pixels):
         good = np.array([s == OK for s in status])
         w, v = weights[:, chosen[good]], values[good]
         missing = np.isnan(v)
-        total += w @ np.where(missing, np.float32(0), v)
-        mass = mass + (w @ (~missing).astype(np.float32) if missing.any() else w.sum(axis=1, keepdims=True))
+        if missing.any():
+            v[missing] = 0
+            mass = mass + w @ (~missing).astype(np.float32)
+        else:
+            mass = mass + w.sum(axis=1, keepdims=True)
+        total += w @ v
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(mass > 0, total / mass, np.nan)
+        total /= mass  # 0/0 where a draw holds no map
+    return total

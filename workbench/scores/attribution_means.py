@@ -11,7 +11,8 @@ import pandas as pd
 from workbench.errors import UnknownNameError, UsageError
 from workbench.heatmaps.checks import OK
 from workbench.scores.intervals import DRAWS
-from workbench.scores.unit_means import interval, mean, resampling
+from workbench.scores.unit_means import mean, resampling
+from workbench.statistics.bootstrap import ends
 
 MEASURES: Final = {"mass": (0.0, 1.0), "density": (0.0, 1.0), "enrichment": (0.0, float("inf"))}
 _FIXED: Final = ("area", "centre_mass", "centre_enrichment")
@@ -64,7 +65,9 @@ def attribution_table(
             if name in spans:
                 low = high = np.full(len(names), np.nan)
                 if not reason:
-                    low, high = interval(draw.drawn(images, values), estimate, draw.count(images), spans[name])
+                    drawn, rest = draw.drawn(images, values), draw.left_out(images, values)
+                    made = ends(estimate, drawn, rest, draw.count(images), spans[name])
+                    low, high = made.low, made.high
                 columns |= {f"low_{name}": low, f"high_{name}": high}
         for k, region in enumerate(names):
             numbers = {name: float(row[k]) for name, row in columns.items()}

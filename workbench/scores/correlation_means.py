@@ -17,7 +17,8 @@ from workbench.scores.correlation import CONTROLS, correlations
 from workbench.scores.intervals import DRAWS
 from workbench.scores.references import OWN
 from workbench.scores.stacks import Maps
-from workbench.scores.unit_means import Resampling, interval, mean, resampling
+from workbench.scores.unit_means import Resampling, mean, resampling
+from workbench.statistics.bootstrap import ends
 from workbench.vocabulary import AU, BASIC_EXPRESSIONS, EXPRESSIONS
 
 MEAN: Final = "mean"
@@ -189,8 +190,11 @@ def _row(cells: list[_Cell], draw: Resampling, ranked: int, why: str) -> dict[st
     for measure, span in MEASURES.items():
         low = high = np.array([np.nan])
         if not reason and np.isfinite(over[measure]):
-            drawn = np.mean([draw.drawn(c.images, c.scores[measure][:, None]) for c in scored], axis=0)
-            low, high = interval(drawn, np.array([over[measure]]), draw.count(images), span)
+            each = [(c.images, c.scores[measure][:, None]) for c in scored]
+            drawn = np.mean([draw.drawn(*cell) for cell in each], axis=0)
+            rest = np.mean([draw.left_out(*cell, among=images) for cell in each], axis=0)
+            made = ends([over[measure]], drawn, rest, draw.count(images), span)
+            low, high = made.low, made.high
         row |= {measure: over[measure], f"low_{measure}": float(low[0]), f"high_{measure}": float(high[0])}
         row |= {name: over[name] for name in (f"{control}_{measure}" for control in (*CONTROLS, "other"))}
         firsts = np.concatenate([cell.scores[f"first_{measure}"] for cell in scored]) if scored else np.zeros(0)

@@ -1,26 +1,150 @@
-"""Bootstrap intervals of scores of global heatmaps, over subjects where they are known."""
+"""Scores of redrawn global heatmaps: whole subjects where they are known, all masks, the centre blob beside each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from scipy import stats
 
-from workbench.heatmaps.resampling import replicates
+from workbench.heatmaps.resampling import Units, leave_out_weights, replicates, units_of
 from workbench.scores.block import Block
-from workbench.scores.cell import Ground, split
-from workbench.scores.registry import Score
+from workbench.scores.cell import LEAST_COVERAGE, Ground
+from workbench.scores.centre import centre_blob
+from workbench.scores.grey_rows import foregrounds, grey_rows
+from workbench.statistics.bootstrap import GROUPS, ends
 
 DRAWS: Final = 400
-LEVEL: Final = 0.95
-QUANTILES: Final = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+_BLOCK_BYTES: Final = 32 * 2**20  # of float64 values that are scored at a time
 
 Row = npt.NDArray[np.float64]
+Scores = dict[str, npt.NDArray[np.float64]]
 Interval = dict[str, tuple[Row, Row]]
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Scores with every mask, name → (B, K), of B draws of whole units; (G, K) of G means that leave units out.
+
+    `blob`, `left_out_blob`: of the centred Gaussian cut at the area of that very draw's foreground. NaN where a draw
+    has no score, and throughout for scores that are too costly to be drawn. `units`: how many the images come from.
+    """
+
+    drawn: Scores
+    blob: Scores
+    left_out: Scores
+    left_out_blob: Scores
+    units: int
+
+
+def resampled(
+    ground: Ground,
+    maps: xr.DataArray,
+    model: int,
+    explainer: int,
+    images: npt.NDArray[np.intp],
+    normalise: str,
+    weights: npt.NDArray[np.float32],
+    units: Units,
+) -> Resampled:
+    """Scores of the means of one cell's maps under each draw, a row of `weights` (B, N), and with units left out.
+
+    The draws are the same for all networks and explainers, so that differences between cells can be drawn too. Units
+    are left out one by one, or in at most 50 groups. Differences (own mask less the others, own less blob) are formed
+    draw by draw, on `left_out` too, and given to `statistics.bootstrap.ends` and `p_above`. Images are read once, some
+    at a time; memory is that of B + G mean maps in single precision.
+    """
+    leaving = leave_out_weights(units, images, GROUPS)
+    means = replicates(maps, model, explainer, images, normalise, ground.cut, np.concatenate([weights, leaving]))
+    own, blob = score_rows(ground, means)
+    first = len(weights)
+    return Resampled(
+        {name: rows[:first] for name, rows in own.items()},
+        {name: rows[:first] for name, rows in blob.items()},
+        {name: rows[first:] for name, rows in own.items()},
+        {name: rows[first:] for name, rows in blob.items()},
+        len(set(units.of[images].tolist())),
+    )
+
+
+def score_rows(ground: Ground, rows: npt.NDArray[np.floating[Any]]) -> tuple[Scores, Scores]:
+    """Scores of maps in rows (R, P) over the pixels of `ground.cut`, NaN without data, and of the blob at their areas.
+
+    Name → (R, K) each, as `cell.measure` gives them map by map; NaN where it refuses a map.
+    """
+    own = {name: np.full((len(rows), len(ground.masks)), np.nan) for name in ground.scores}
+    blob = {name: np.full((len(rows), len(ground.masks)), np.nan) for name in ground.scores}
+    for chosen, data in _alike(rows):
+        cut = np.zeros_like(ground.cut)
+        cut[ground.cut] = data
+        counted = ground.domain & cut
+        if counted.sum() < LEAST_COVERAGE * ground.domain.sum():
+            continue
+        masks, places = ground.at(counted)
+        inside = counted[cut]
+        values = rows[chosen] if data.all() else rows[np.ix_(chosen, np.flatnonzero(data))]
+        varied = values.max(axis=1) > values.min(axis=1)
+        chosen, values = chosen[varied], values[varied]
+        if not len(chosen):
+            continue
+        grey = grey_rows(values)
+        foreground = foregrounds(values, grey, ground.rule)
+        within = foreground if inside.all() else foreground[:, inside]
+        some = within.any(axis=1) & ~within.all(axis=1)
+        if not some.any():
+            continue
+        chosen, foreground, within = chosen[some], foreground[some], within[some]
+        block = Block(grey[some][:, inside].astype(np.float64), within, masks, places)
+        blobs = _BlobAtArea(ground, cut, counted)
+        equal = [blobs.of(int(n)) for n in foreground.sum(axis=1)]
+        for name, score in ground.scores.items():
+            if not score.costly:
+                own[name][chosen] = block.of(score)
+                blob[name][chosen] = [scores[name] for scores in equal]
+    return own, blob
+
+
+class _BlobAtArea:
+    """The centred Gaussian with as many bright pixels as a map; it has few grey levels, so few of its cuts differ."""
+
+    def __init__(self, ground: Ground, cut: npt.NDArray[np.bool_], counted: npt.NDArray[np.bool_]) -> None:
+        self.ground, self.counted = ground, counted
+        self.grey = centre_blob((cut.shape[0], cut.shape[1]))[cut]
+        self.inside = counted[cut]
+        self.ordered = np.sort(self.grey)
+        self.key = np.packbits(cut).tobytes()
+
+    def of(self, bright: int) -> Mapping[str, Row]:
+        """Scores with every mask where `bright` of the pixels of the cut are foreground; ties stay together."""
+        below = self.ordered[len(self.ordered) - bright - 1]
+        least = int(below) + 1 if below < self.ordered[-1] else int(below)
+        key = self.key + b"above" + bytes([least])
+        if key not in self.ground.centre:
+            masks, places = self.ground.at(self.counted)
+            values = self.grey[self.inside]
+            block = Block(values[None].astype(np.float64), (values >= least)[None], masks, places)
+            self.ground.centre[key] = {
+                name: block.of(score)[0] for name, score in self.ground.scores.items() if not score.costly
+            }
+        return self.ground.centre[key]
+
+
+def _alike(rows: npt.NDArray[np.floating[Any]]) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]]:
+    """Some rows at a time that have data on the same pixels: (their numbers, those pixels)."""
+    step = max(1, _BLOCK_BYTES // (8 * max(1, rows.shape[1])))
+    for start in range(0, len(rows), step):
+        data = ~np.isnan(rows[start : start + step])
+        numbers = np.arange(start, start + len(data))
+        if data.all():
+            yield numbers, data[0]
+            continue
+        keys = [row.tobytes() for row in np.packbits(data, axis=1)]
+        for key in dict.fromkeys(keys):
+            same = np.array([k == key for k in keys])
+            yield numbers[same], data[np.argmax(same)]
 
 
 def intervals_of(
@@ -37,61 +161,12 @@ def intervals_of(
 ) -> Interval:
     """Lower and upper end of the 95 % interval of each score against the masks in `columns`: name → (low, high) rows.
 
-    Per draw: mean of the drawn maps, grey, threshold, score; then `ends` over the draws that give a value, NaN where
-    fewer than half do. Draws are the rows of `weights`, the same for all networks and explainers. `estimate`: the
-    scores of the undrawn mean, name → row over `columns`; `units`: how many subjects (or images) `images` come from.
+    `estimate`: the scores of the undrawn mean, name → row over `columns`.
     """
-    means = replicates(maps, model, explainer, images, normalise, ground.cut, weights)
-    masks, domain = ground.masks[columns][:, ground.cut], ground.domain[ground.cut]
-    places = np.argwhere(ground.cut) / ground.cut.shape[0]
-    drawn = {name: np.full((len(means), len(columns)), np.nan) for name in ground.scores}
-    for r, mean in enumerate(means):
-        data = ~np.isnan(mean)
-        if not data.any() or not np.ptp(mean[data]) > 0:
-            continue
-        pixels, foreground = split(ground, mean[data])
-        inside, here = domain[data], masks[:, domain & data]
-        values, foreground = pixels[inside].astype(np.float64), foreground[inside]
-        block = Block(values[None], foreground[None], here, places[domain & data])
-        for name, score in ground.scores.items():
-            drawn[name][r] = block.of(score)[0]
-    return {name: ends(rows, estimate[name], units, ground.scores[name]) for name, rows in drawn.items()}
-
-
-def ends(drawn: npt.NDArray[np.float64], estimate: Row, units: int, score: Score) -> tuple[Row, Row]:
-    """Ends of the reversed bootstrap interval: drawn scores (draws, K) and the score itself (K,) → two rows (K,).
-
-    A mean over fewer faces is noisier, and noise pulls a score towards chance: drawn scores lie as far on that side of
-    the estimate as the estimate lies of the truth. So their quantiles are mirrored at the estimate (percentiles
-    would add the bias once more: simulated means of 8 to 30 faces had the truth in 10 to 60 of 100 intervals, mirrored
-    in 80 to 96), on the arcsine scale, so that no end leaves the score's range. They are stretched by
-    √(k/(k−1)) · t/z for k units, as few units vary less than what they were drawn from.
-
-    Sources: Davison & Hinkley 1997, section 5.2 (basic interval, on a transformed scale); Hesterberg 2015, The American
-    Statistician 69(4), section 4 (stretching).
-    """
-    low, high = np.full(drawn.shape[1], np.nan), np.full(drawn.shape[1], np.nan)
-    enough = (np.isfinite(drawn).sum(axis=0) >= len(drawn) / 2) & np.isfinite(estimate)
-    if not enough.any() or units < 2:
-        return low, high
-    quantiles = np.nanquantile(drawn[:, enough], QUANTILES, axis=0)
-    factor = np.sqrt(units / (units - 1)) * stats.t.ppf(QUANTILES[1], units - 1) / stats.norm.ppf(QUANTILES[1])
-    middle = _angle(estimate[enough], score)
-    mirrored = [middle - factor * (_angle(q, score) - middle) for q in quantiles]
-    low[enough], high[enough] = _back(mirrored[1], score), _back(mirrored[0], score)
-    return low, high
-
-
-def _angle(values: Row, score: Score) -> Row:
-    """The arcsine scale of a bounded score; the score itself where its range is not bounded."""
-    width = score.high - score.low
-    if not np.isfinite(width):
-        return values
-    return np.asarray(np.arcsin(np.sqrt(np.clip((values - score.low) / width, 0, 1))))
-
-
-def _back(angles: Row, score: Score) -> Row:
-    width = score.high - score.low
-    if not np.isfinite(width):
-        return angles
-    return np.asarray(score.low + width * np.sin(np.clip(angles, 0, np.pi / 2)) ** 2)
+    found = resampled(ground, maps, model, explainer, images, normalise, weights, units_of(maps))
+    result = {}
+    for name, score in ground.scores.items():
+        drawn, rest = found.drawn[name][:, columns], found.left_out[name][:, columns]
+        made = ends(estimate[name], drawn, rest, units, (score.low, score.high))
+        result[name] = made.low, made.high
+    return result

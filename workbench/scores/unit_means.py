@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.heatmaps.resampling import Units, draw_weights
-from workbench.scores.intervals import ends
-from workbench.scores.registry import Score
+from workbench.heatmaps.resampling import Units, draw_weights, leave_out_weights
+from workbench.statistics.bootstrap import GROUPS
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,12 +33,12 @@ class Resampling:
 
     def drawn(self, images: Sequence[str], values: Floats) -> Floats:
         """Means of values (N, C) under each draw: (draws, C), NaN where a draw holds none of these images."""
-        weights = self.weights[:, self.columns(images)].astype(np.float64)
-        known = np.isfinite(values)
-        total = weights @ np.where(known, values, 0)
-        mass = weights @ known.astype(np.float64)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(mass > 0, total / mass, np.nan)
+        return _weighted(self.weights[:, self.columns(images)], values)
+
+    def left_out(self, images: Sequence[str], values: Floats, among: Sequence[str] | None = None) -> Floats:
+        """The same with each unit of the images `among` left out (None: of these images): (groups, C)."""
+        leaving = leave_out_weights(self.units, self.columns(images if among is None else among), GROUPS)
+        return _weighted(leaving[:, self.columns(images)], values)
 
     def shortfall(self, images: Sequence[str]) -> str:
         """Why these images carry no interval, "" where they do."""
@@ -68,11 +67,12 @@ def resampling(rows: pd.DataFrame, draws: int, seed: int) -> Resampling:
     return Resampling(units, draw_weights(units, draws, seed), {name: i for i, name in enumerate(images)})
 
 
-def interval(drawn: Floats, estimate: Floats, units: int, span: tuple[float, float]) -> tuple[Floats, Floats]:
-    """Ends of the intervals of means (C,) from their draws (draws, C), by `intervals.ends`, inside `span`."""
-    bounds = Score(_none, "values", span[1], span[0], span[1])
-    low, high = ends(drawn, estimate, units, bounds)
-    return np.maximum(low, span[0]), np.minimum(high, span[1])
+def _weighted(weights: npt.NDArray[np.float32], values: Floats) -> Floats:
+    weights, known = weights.astype(np.float64), np.isfinite(values)
+    total = weights @ np.where(known, values, 0)
+    mass = weights @ known.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(mass > 0, total / mass, np.nan)
 
 
 def mean(values: npt.NDArray[Any], axis: int = 0) -> Floats:
@@ -81,7 +81,3 @@ def mean(values: npt.NDArray[Any], axis: int = 0) -> Floats:
     count = known.sum(axis=axis)
     total = np.where(known, values, 0).sum(axis=axis)
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan), dtype=np.float64)
-
-
-def _none(*_: Any) -> float:
-    return float("nan")
