@@ -10,6 +10,8 @@ from statsmodels.stats.multitest import multipletests
 from workbench.errors import UsageError
 from workbench.statistics.multiplicity import benjamini_hochberg, benjamini_yekutieli, holm, least_at_smallest
 
+REPEATABLE = settings(deadline=None, derandomize=True)
+
 ADJUST = {"fdr_bh": benjamini_hochberg, "fdr_by": benjamini_yekutieli, "holm": holm}
 tables = st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.01, 0.05, 1.0]), min_size=1, max_size=40)
 
@@ -22,20 +24,21 @@ def test_by_hand():
 
 
 @pytest.mark.parametrize("method", ADJUST)
-@settings(max_examples=30)
+@settings(REPEATABLE, max_examples=30)
 @given(p=tables)
 def test_as_statsmodels_adjusts(method, p):
     np.testing.assert_allclose(ADJUST[method](p), multipletests(p, method=method)[1], atol=1e-12)
 
 
 @pytest.mark.parametrize("method", ["bh", "by"])
+@REPEATABLE
 @given(p=tables)
 def test_as_scipy_adjusts(method, p):
     np.testing.assert_allclose(ADJUST[f"fdr_{method}"](p), false_discovery_control(p, method=method), atol=1e-12)
 
 
 @pytest.mark.parametrize("method", ADJUST)
-@settings(max_examples=30)
+@settings(REPEATABLE, max_examples=30)
 @given(p=st.lists(st.floats(0, 1) | st.just(float("nan")), min_size=12, max_size=12))
 def test_nan_is_no_test_and_the_shape_is_kept(method, p):
     p = np.array(p).reshape(2, 3, 2)
@@ -47,6 +50,7 @@ def test_nan_is_no_test_and_the_shape_is_kept(method, p):
         np.testing.assert_allclose(found[known], multipletests(p[known], method=method)[1], atol=1e-12)
 
 
+@REPEATABLE
 @given(p=tables, alpha=st.sampled_from([0.01, 0.05, 0.2]))
 def test_what_is_at_most_alpha_is_what_the_step_up_procedure_rejects(p, alpha):
     p = np.array(p)
@@ -78,6 +82,7 @@ def test_how_many_must_show_the_smallest_p(resolution, tests, least):
     assert least_at_smallest(resolution, tests) == least
 
 
+@REPEATABLE
 @given(tests=st.integers(1, 80), draws=st.integers(5, 3000))
 def test_so_many_at_the_smallest_p_are_rejected_and_one_fewer_are_not(tests, draws):
     resolution = 1 / draws
