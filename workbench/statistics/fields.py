@@ -72,33 +72,37 @@ class Variogram:
         return cls(gamma, pairs / inside.sum())
 
     def fit(self) -> Correlation:
-        """The correlation whose curve lies nearest, its height free; weights are pairs over the squared distance.
+        """The correlation whose curve lies nearest, its height free; weights are pairs over distance.
 
         Weighted least squares of relative errors (Cressie 1985, Mathematical Geology 17(5)) at lags that at least
-        `LEAST_PAIRS` of the pixels have; over the squared distance, so that each ring of lags counts alike however many
-        lags it holds. Lengths up to the longer side of the domain's grid.
+        `LEAST_PAIRS` of the pixels have; over distance, so that each ring of lags counts alike however many it holds, and
+        a map with two scales is not fitted to the shorter one. Lengths up to the longer side of the domain's grid.
         """
         from scipy.optimize import least_squares
+        from scipy.special import expit, logit
 
-        down, across = lags(self.gamma.shape)
+        r, c = lags(self.gamma.shape)
         half = (np.arange(self.gamma.shape[0]) <= self.gamma.shape[0] // 2)[:, None]
-        used = half & (self.share > LEAST_PAIRS) & (down + across > 0)
-        rows, columns = ((lag * np.ones_like(self.gamma))[used] ** 2 for lag in (down, across))
-        gamma, weight = self.gamma[used], self.share[used] / (rows + columns)
+        used = half & (self.share > LEAST_PAIRS) & (r + c > 0)
+        rows, columns = ((lag * np.ones_like(self.gamma))[used] ** 2 for lag in (r, c))
+        gamma, weight = self.gamma[used], self.share[used] / np.sqrt(rows + columns)
         weight /= weight.sum()
         root = np.sqrt(weight)
 
-        def residuals(p: Floats) -> Floats:
+        longest = max(self.gamma.shape) / 2
+        low = np.array([np.log(SHORTEST), np.log(SHORTEST), POWERS[0]])
+        high = np.array([np.log(longest), np.log(longest), POWERS[1]])
+        start = np.array([np.log(min(3.0, longest / 2))] * 2 + [1.6])
+
+        def residuals(t: Floats) -> Floats:
+            p = low + (high - low) * expit(t)
             squared = rows * np.exp(-2 * p[0]) + columns * np.exp(-2 * p[1])
             relative = gamma / -np.expm1(-(squared ** (p[2] / 2)))
             return np.asarray(root * (relative / np.dot(weight, relative) - 1))
 
-        longest = max(self.gamma.shape) / 2
-        low = np.log(SHORTEST), np.log(SHORTEST), POWERS[0]
-        high = np.log(longest), np.log(longest), POWERS[1]
-        start = np.log(min(3.0, longest / 2)), np.log(min(3.0, longest / 2)), 1.6
-        found = least_squares(residuals, start, bounds=(low, high), max_nfev=40).x
-        return Correlation(float(np.exp(found[0])), float(np.exp(found[1])), float(found[2]))
+        found = least_squares(residuals, logit((start - low) / (high - low)), method="lm", max_nfev=120).x
+        down, across, power = low + (high - low) * expit(found)
+        return Correlation(float(np.exp(down)), float(np.exp(across)), float(power))
 
 
 def padded(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -150,10 +154,11 @@ def smooth_orders(correlation: Correlation, domain: Pixels, draws: int, seed: in
     spectrum = np.sqrt(np.clip(fft2(correlation.at(*lags(grid))).real, 0, None)).astype(np.float32)
     rng = np.random.default_rng(seed)
     for done in range(0, draws, 2 * PAIRS_AT_ONCE):
-        noise = rng.standard_normal((PAIRS_AT_ONCE, *grid, 2), dtype=np.float32).view(np.complex64)[..., 0]
+        pairs = min(PAIRS_AT_ONCE, (draws - done + 1) // 2)
+        noise = rng.standard_normal((pairs, *grid, 2), dtype=np.float32).view(np.complex64)[..., 0]
         noise *= spectrum
         fields = ifft(ifft(noise, axis=1, overwrite_x=True)[:, :rows], axis=2, overwrite_x=True)[:, :, :columns]
-        both = np.stack((fields.real, fields.imag), axis=1).reshape(2 * PAIRS_AT_ONCE, -1)[: draws - done]
+        both = np.stack((fields.real, fields.imag), axis=1).reshape(2 * pairs, -1)[: draws - done]
         yield np.argsort(both[:, inside], axis=1)
 
 
