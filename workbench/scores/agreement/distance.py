@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from workbench.scores.registry import Floats, Pixels, Values, score
 ROWS: Final = 35  # of the grid that mass is moved on
 COLUMNS: Final = 28
 _MOST_STEPS: Final = 1_000_000
+_KEPT: Final = 512
 
 
 def mean_distance(mask: Pixels, places: Floats) -> float:
@@ -80,15 +81,26 @@ def _transport(values: Values, mask: Pixels, places: Floats) -> float:
         np.bincount(cells.of, weights=mass, minlength=len(cells.way)) / mass.sum()
         for mass in (np.asarray(values, dtype=np.float64), mask.astype(np.float64))
     )
-    return _moved(cells, (heat - wanted).tobytes())
+    return cells.cost(heat - wanted)
 
 
 @dataclass(frozen=True, eq=False)
 class _Cells:
-    """The coarse grid: `of` (P,), each pixel's cell; `way` (C, C), distances between cells."""
+    """The coarse grid: `of` (P,), each pixel's cell; `way` (C, C), distances between cells; costs that are known, as
+    the centred blob comes again with every map."""
 
     of: npt.NDArray[np.intp]
     way: Floats
+    known: dict[bytes, float] = field(default_factory=dict)
+
+    def cost(self, surplus: Floats) -> float:
+        """Of moving what is too much (C,) to where it is too little."""
+        key = surplus.tobytes()
+        if key not in self.known:
+            if len(self.known) >= _KEPT:
+                self.known.clear()
+            self.known[key] = _moved(surplus, self.way)
+        return self.known[key]
 
 
 @lru_cache(maxsize=4)
@@ -105,16 +117,14 @@ def _cells(places: bytes) -> _Cells:
     return _Cells(of, np.linalg.norm(middle[:, None] - middle[None], axis=-1))
 
 
-@lru_cache(maxsize=512)
-def _moved(cells: _Cells, surplus: bytes) -> float:
-    """Cost of moving what is too much where there is too little; what lies right stays, as distances are a metric."""
+def _moved(extra: Floats, ways: Floats) -> float:
+    """What lies right stays, as distances are a metric; the rest takes the cheapest way."""
     from ot import emd2  # type: ignore[import-untyped]  # it imports torch: not before it is needed
 
-    extra = np.frombuffer(surplus)
     have, lack = extra > 1e-15, extra < -1e-15
     if not have.any() or not lack.any():
         return 0.0
     mass = float(extra[have].sum())
     give, take = extra[have] / mass, extra[lack] / extra[lack].sum()
-    way = np.ascontiguousarray(cells.way[np.ix_(have, lack)])
+    way = np.ascontiguousarray(ways[np.ix_(have, lack)])
     return mass * float(emd2(give, take, way, numItermax=_MOST_STEPS, center_dual=False, check_marginals=False))

@@ -51,7 +51,7 @@ def energy_ratio(inside: Any, total: Any, squares: Any, mask: Any, everything: A
     return inside / mask * (everything - mask) / np.where(outside > FLAT * total, outside, np.nan)
 
 
-@summed("soft_iou", reference="Ružička 1958; Deza & Deza 2009, Encyclopedia of Distances, section 17.1")
+@summed("soft_iou", reference="Ružička 1958; Deza & Deza 2009, Encyclopedia of Distances")
 def soft_iou(inside: Any, total: Any, squares: Any, mask: Any, everything: Any) -> Any:
     """Sum of the pixelwise minima of grey map and mask over the sum of their maxima (Ruzicka's index).
 

@@ -39,7 +39,7 @@ def average_precision(values: Values, foreground: Pixels, mask: Pixels) -> float
     return float((np.diff(inside, prepend=0) * (inside / count)).sum() / masked)
 
 
-@weighed("pointing_game", reference="Zhang et al. 2018, International Journal of Computer Vision 126, section 4.2")
+@weighed("pointing_game", reference="Zhang et al. 2018, International Journal of Computer Vision 126")
 def pointing_game(values: Floats, area: int) -> Floats:
     """Whether the brightest pixel lies in the mask; of several that are equally bright, the share that does.
 
