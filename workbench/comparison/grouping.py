@@ -13,6 +13,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from workbench.comparison.clustering import cluster
+from workbench.comparison.distances import PUBLISHED
 from workbench.comparison.tree import Clustering, Matrix
 from workbench.errors import UnknownNameError, UsageError
 from workbench.statistics.multiplicity import benjamini_hochberg, holm
@@ -76,6 +77,7 @@ def grouping_test(
     maps: xr.DataArray | Clustering,
     groups: Mapping[str, str],
     *,
+    distance: str = PUBLISHED,
     explainer: str | None = None,
     domain: str | npt.ArrayLike | None = None,
     draws: int = DRAWS,
@@ -83,8 +85,8 @@ def grouping_test(
 ) -> xr.Dataset:
     """Whether networks of one group have maps more alike than any grouping of those sizes would give, per expression.
 
-    maps: global or per-image maps, compared as `cluster` does (`explainer`, `domain`), or a clustering, whose distances
-    are taken. groups: network → group, for every network (such as pre-trained or not); two groups or more.
+    maps: global or per-image maps, compared as `cluster` does (`distance`, `explainer`, `domain`), or a clustering,
+    whose distances are taken. groups: network → group, for every network (such as pre-trained or not), two or more.
 
     Variables (expression,):
 
@@ -106,7 +108,11 @@ def grouping_test(
     Sources: Anderson 2001, Austral Ecology 26, 32–46; Anderson 2006, Biometrics 62, 245–253; Stier et al. 2013, Ecology
     94 (the factor for small groups).
     """
-    trees = maps if isinstance(maps, Clustering) else cluster(maps, explainer=explainer, domain=domain, draws=0)
+    trees = (
+        maps
+        if isinstance(maps, Clustering)
+        else cluster(maps, distance=distance, explainer=explainer, domain=domain, draws=0, agreement=False)
+    )
     known = list(
         dict.fromkeys(label for tree in trees.expressions.values() for label in (*tree.labels, *tree.left_out))
     )
@@ -116,7 +122,7 @@ def grouping_test(
     out = xr.Dataset(
         {key: (EXPRESSION, [row[key] for row in rows]) for key in rows[0] if key not in ("networks", "scatter")},
         {EXPRESSION: expressions, "group": names},
-        {"distances": f"1 − correlation{', ' + trees.explainer if trees.explainer else ''}", "domain": trees.domain},
+        {"distance": trees.distance, "explainer": trees.explainer, "domain": trees.domain, "frame": trees.frame},
     )
     for key in ("networks", "scatter"):
         out[key] = ((EXPRESSION, "group"), [row[key] for row in rows])

@@ -57,12 +57,13 @@ def group_difference(
     models, expressions = [str(m) for m in found["model"].values], [str(e) for e in found["expression"].values]
     bound = limit if limit is not None else float(np.nanmax(np.abs(found[show].values), initial=0)) or 1.0
     tile_size = (float(tile), tile * size[0] / size[1])
+    level, tests = theme.number(alpha), int(found.attrs.get("tests", 1))
     footer = (
-        f"Outlined: cluster with p ≤ {theme.number(alpha)}. {OUTLINE} Hatched: pixels with p ≤ {theme.number(alpha)} "
+        f"p: that the maps differ, corrected over all {tests} tests. Outlined: clusters with p ≤ {level}. {OUTLINE} "
+        f"Hatched: pixels with p ≤ {level} by the maximum statistic, corrected over all tests."
     )
-    footer += f"by the maximum statistic, corrected for all {int(found.attrs.get('tests', 1))} tests."
     width = max(120 + len(expressions) * (tile + 8), 330)
-    lines = textwrap.wrap(footer, int(width / 5.3))
+    lines = textwrap.wrap(footer, int((width - 24) / 6))
     sheet = Sheet(len(models), len(expressions), tile_size, left=108, under=36, bottom=66 + 14 * len(lines))
     features = scaled_features(frame, size) if frame is not None else []
     for column, expression in enumerate(expressions):
@@ -120,10 +121,9 @@ def _tile(
                 np.array([x, y]) + (line + 0.5) * scale,
                 closed=True,
                 fill=False,
-                hatch="//////",
+                hatch="/////////",
                 edgecolor=theme.HALO,
-                linewidth=0,
-                alpha=0.7,
+                linewidth=0.8,
             )
         )
     clusters = (cell["cluster_p"].values <= alpha) & (p <= alpha)
