@@ -59,8 +59,8 @@ class _Group:
 
     @property
     def name(self) -> str:
-        names = self.names or [".".join(self.prefix) or "input tokens"]
-        return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+        names = self.names or [".".join(self.prefix) or (self.parts[0] if len(self.parts) == 1 else "")]
+        return (names[0] or "input tokens") if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
 
 def _in_order(classifier: Classifier) -> list[str]:
