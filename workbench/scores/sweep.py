@@ -49,7 +49,8 @@ def sweep(
     area `reached`. Over all areas: `best_fitted_s` at `best_fitted_area`, with `best_fitted_chance_s` and
     `best_fitted_centre_s`, the same maximum of these; `p_best_fitted_s`, share of all toroidal shifts whose best is as
     good (NaN without `shifts`); and without a threshold `area_under_curve_s`, the mean over the areas, with
-    `area_under_curve_chance_s` and `area_under_curve_centre_s`. `reason`: why a cell is NaN.
+    `area_under_curve_chance_s` and `area_under_curve_centre_s`. `reason`: why a cell is NaN. Control maps have rows as
+    any other.
 
     Raises UnknownNameError for an unknown score, UsageError for one that is not of numbers of pixels or for areas
     outside 0 … 1, FrameMismatchError where maps and masks differ in frame or grid.
