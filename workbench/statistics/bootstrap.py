@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from workbench.errors import UsageError
 
@@ -70,9 +70,10 @@ def ends(
     enough = np.isfinite(e) & (np.isfinite(d).sum(axis=0) >= max(len(d) / 2, 2))
     if units < 2:
         return Ends(low, high, method)
+    t = float(stdtrit(units - 1, (1 + level) / 2))
     for c in np.flatnonzero(enough):
         values, rest = d[np.isfinite(d[:, c]), c], left[np.isfinite(left[:, c]), c]
-        low[c], high[c], method[c] = _interval(float(e[c]), values, rest, units, span, level)
+        low[c], high[c], method[c] = _interval(float(e[c]), values, rest, units, span, t)
     return Ends(low, high, method)
 
 
@@ -103,7 +104,7 @@ def p_above(
         if error <= 1e-12 * max(1.0, abs(float(e[c]))):
             p[c] = 1 / (len(values) + 1) if above > 1e-12 else 1.0
         else:
-            p[c] = stats.t.sf(above / error, units - 1)
+            p[c] = stdtr(units - 1, -above / error)
     return p
 
 
@@ -140,19 +141,18 @@ def shift(estimate: float, drawn: npt.ArrayLike) -> float:
     """BCa's z0: the normal quantile of the share of draws below the estimate, ties counted half; ±∞ if none or all."""
     values = np.asarray(drawn, dtype=np.float64)
     share = ((values < estimate).sum() + (values <= estimate).sum()) / (2 * len(values))
-    return float(stats.norm.ppf(share))
+    return float(ndtri(share))
 
 
 def bca_levels(z0: float, a: float, z: float) -> tuple[float, float]:
     """The shares of the draws at which the interval of normal quantiles ±z ends (Efron 1987, equation 3.5)."""
-    found = [float(stats.norm.cdf(z0 + (z0 + w) / (1 - a * (z0 + w)))) for w in (-z, z)]
+    found = [float(ndtr(z0 + (z0 + w) / (1 - a * (z0 + w)))) for w in (-z, z)]
     return found[0], found[1]
 
 
 def _interval(
-    e: float, drawn: Floats, left_out: Floats, units: int, span: tuple[float, float], level: float
+    e: float, drawn: Floats, left_out: Floats, units: int, span: tuple[float, float], t: float
 ) -> tuple[float, float, str]:
-    t = float(stats.t.ppf((1 + level) / 2, units - 1))
     if units >= FEWEST_FOR_BCA and len(left_out) > 2 and drawn.min() < drawn.max():
         spread = float(np.std(drawn, ddof=1)) * np.sqrt(units / (units - 1))
         z0 = shift(e, drawn)
