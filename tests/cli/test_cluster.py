@@ -5,11 +5,13 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 from PIL import Image
 from scipy.cluster.hierarchy import dendrogram, is_valid_linkage
 
 from workbench.cli import cluster
 from workbench.errors import UnknownNameError, UsageError
+from workbench.heatmaps import save
 
 
 def run(*arguments):
@@ -85,3 +87,52 @@ def test_wrong_requests(folder, tmp_path):
     Image.fromarray(np.arange(42, dtype=np.uint8).reshape(6, 7)).save(tmp_path / "one" / "a_fear.png")
     with pytest.raises(UsageError, match="at least two networks"):
         run(tmp_path / "one")
+
+
+def test_distance_and_linkage_are_chosen_and_said(published, capsys):
+    assert (
+        run(published / "by_network", "--distance", "soft_iou", "--linkage", "ward", "--support", "none", "--json") == 0
+    )
+    document = json.loads(capsys.readouterr().out)
+    assert (document["distance"], document["linkage"]) == ("soft_iou", "ward")
+    assert document["expressions"]["fear"]["agreement"] is None
+    with pytest.raises(UsageError, match="Ward's linkage needs Euclidean"):
+        run(published / "by_network", "--distance", "ssim", "--linkage", "ward")
+    with pytest.raises(UnknownNameError, match="did you mean spearman"):
+        run(published / "by_network", "--distance", "spearmen")
+
+
+def test_agreement_stands_where_support_is_missing(folder, capsys):
+    assert run(folder) == 0
+    out, _ = capsys.readouterr()
+    assert "support unavailable: no per-image maps; agreement over 20 combinations of distance and linkage" in out
+    assert "agreement  merges" in out
+
+
+def test_maps_of_single_images_give_branches_support(tmp_path, capsys):
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(size=(2, 6, 7))
+    maps = np.stack([p + 5 + rng.normal(size=(22, 6, 7)) for p in (first, first, second)])[:, None]
+    array = xr.DataArray(
+        np.maximum(maps, 0).astype(np.float32),
+        dims=("model", "explainer", "image", "y", "x"),
+        coords={
+            "model": list("abc"),
+            "explainer": ["cam"],
+            "image": [f"i{k}" for k in range(22)],
+            "predicted": (("model", "image"), [["fear"] * 22] * 3),
+        },
+        attrs={"target": "predicted"},
+    )
+    save(array, tmp_path / "maps.nc")
+    assert run(tmp_path / "maps.nc", "--support", "multiscale", "--draws", "20", "--json") == 0
+    tree = json.loads(capsys.readouterr().out)["expressions"]["fear"]
+    assert tree["support"] == [1.0, None]
+    assert tree["multiscale"][0]["p"] == 1.0
+    assert (tree["units"], tree["unit"], tree["draws"]) == (22, "image", 20)
+    assert run(tmp_path / "maps.nc", "--support", "multiscale", "--draws", "20") == 0
+    out = capsys.readouterr().out
+    assert "support from 22 images" in out
+    assert "multiscale p" in out
+    with pytest.raises(UsageError, match="number of resamples, not -1"):
+        run(tmp_path / "maps.nc", "--draws", "-1")

@@ -59,12 +59,9 @@ def run(args: argparse.Namespace) -> int:
     from workbench.canonical import frame_of_grid
     from workbench.comparison import cluster
     from workbench.comparison.linkages import Growth
-    from workbench.errors import UsageError
     from workbench.heatmaps import load, load_folder
 
     Growth(args.distance, args.linkage)
-    if args.draws < 0:
-        raise UsageError(f"--draws is the number of resamples, not {args.draws}")
     heat = load(args.folder) if args.folder.is_file() and args.folder.suffix == ".nc" else load_folder(args.folder)
     if not heat.attrs.get("frame"):
         heat.attrs["frame"] = frame_of_grid((heat.sizes["y"], heat.sizes["x"])) or ""

@@ -56,13 +56,15 @@ def cluster(
     boolean (y, x). With several explainers and none chosen, the distances are averaged over those that have maps of
     the most networks. Networks without a usable map are left out and named.
 
-    Raises UsageError for an unknown linkage, distance, support or explainer, or fewer than two networks.
+    Raises UsageError for an unknown linkage, distance, support or explainer, draws below 0, or fewer than two networks.
     Source: Gaya-Morey et al. 2024, arXiv 2401.11835 (average linkage on 1 − normalised correlation).
     """
     maps = check(maps)
     growth = Growth(distance, linkage)
     if support not in SUPPORTS:
         raise UnknownNameError("support", support, SUPPORTS)
+    if draws < 0:
+        raise UsageError(f"draws is the number of resamples, not {draws}")
     chosen = chosen_explainers(maps, explainer)
     if maps.sizes[MODEL] < 2:
         raise UsageError(
