@@ -22,6 +22,7 @@ Orders = npt.NDArray[np.intp]
 
 LEAST_PIXELS: Final = 64
 LEAST_PAIRS: Final = 0.25  # of the domain's pixels: lags with fewer pairs are left out of the fit
+LEAST_LAGS: Final = 8
 SHORTEST: Final = 0.05  # pixels: neighbours of a field this rough are independent
 POWERS: Final = (0.2, 2.0)
 PAIRS_AT_ONCE: Final = 16  # of fields; each transform gives two
@@ -75,8 +76,10 @@ class Variogram:
         """The correlation whose curve lies nearest, its height free; weights are pairs over distance.
 
         Weighted least squares of relative errors (Cressie 1985, Mathematical Geology 17(5)) at lags that at least
-        `LEAST_PAIRS` of the pixels have; over distance, so that each ring of lags counts alike however many it holds, and
-        a map with two scales is not fitted to the shorter one. Lengths up to the longer side of the domain's grid.
+        `LEAST_PAIRS` of the pixels have; over distance, so that each ring of lags counts alike however many it holds,
+        and a map with two scales is not fitted to the shorter one. Lengths up to the longer side of the grid.
+
+        Raises UsageError for a domain so scattered that there are fewer than 8 such lags.
         """
         from scipy.optimize import least_squares
         from scipy.special import expit, logit
@@ -84,6 +87,10 @@ class Variogram:
         r, c = lags(self.gamma.shape)
         half = (np.arange(self.gamma.shape[0]) <= self.gamma.shape[0] // 2)[:, None]
         used = half & (self.share > LEAST_PAIRS) & (r + c > 0)
+        if used.sum() < LEAST_LAGS:
+            raise UsageError(
+                "the domain is too scattered to compare its pixels by distance; give one that holds together"
+            )
         rows, columns = ((lag * np.ones_like(self.gamma))[used] ** 2 for lag in (r, c))
         gamma, weight = self.gamma[used], self.share[used] / np.sqrt(rows + columns)
         weight /= weight.sum()
