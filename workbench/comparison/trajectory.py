@@ -11,16 +11,15 @@ import numpy.typing as npt
 import xarray as xr
 
 from workbench.canonical import FRAMES, load_frame
+from workbench.comparison.entering import entering, explains
 from workbench.errors import UnknownNameError, UsageError
-from workbench.heatmaps.aggregate import domain_of, groups, usable
+from workbench.heatmaps.aggregate import domain_of, usable
 from workbench.heatmaps.checks import check
 from workbench.heatmaps.resampling import Units, draw_weights, replicates, units_of
 from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, IMAGE, LAYER, MODEL, TARGET, X, Y
-from workbench.vocabulary import expression as to_expression
 
 STEP: Final = "step"
 REFERENCES: Final = ("last", "first", "previous")
-EVERYONE: Final = "all"
 _ROWS: Final = 64  # resampled maps are compared on a lattice of at most so many rows
 _VALUES: Final = ("similarity", "low", "high", "between_expressions", "reliability", "half_similarity")
 
@@ -43,7 +42,7 @@ class _Road:
         if self.along == LAYER:
             part = part.isel({LAYER: place})
         if TARGET in part.dims:
-            named = [_explains(t) == expression for t in part[TARGET].values]
+            named = [explains(t) == expression for t in part[TARGET].values]
             if not any(named):
                 return None
             part = part.isel({TARGET: named.index(True)})
@@ -55,13 +54,7 @@ class _Road:
         if found is None:
             return np.zeros(0, dtype=np.intp)
         part, model = found
-        if self.by != EVERYONE:
-            entered = groups(part, self.by)[model]
-        elif TARGET in part.coords or str(part.attrs.get("target", "")).startswith("expression:"):
-            said = str(part.coords[TARGET].item()) if TARGET in part.coords else str(part.attrs["target"])
-            entered = np.full(part.sizes[IMAGE], _explains(said), dtype=object)
-        else:
-            entered = groups(part)[model]
+        entered = entering(part, self.by)[model]
         return usable(part, model, explainer, np.flatnonzero(entered == expression), normalise)
 
 
@@ -89,7 +82,8 @@ def trajectory(
 
     Variables (explainer, expression, step), with `along="layer"` (model, …):
 
-    - `similarity` with the reference, in [−1, 1]; `low`, `high`: on Fisher's scale, quantiles mirrored at the estimate;
+    - `similarity` with the reference, in [−1, 1]; `low`, `high`: on Fisher's scale, quantiles mirrored at the estimate
+      (which takes back what redrawn, noisier maps lose), and widened to hold it;
     - `between_expressions`: mean similarity of the step's map with the same step's maps of the other expressions. A
       step no nearer to the reference than expressions are to each other has converged to a face, not an expression;
     - `reliability`: mean similarity of the maps of two halves of the faces at this step: what noise alone leaves;
@@ -124,17 +118,17 @@ def trajectory(
                 means = _given(road, x, len(names), pixels)
                 reason[m, x] = "no per-image maps, so no interval"
             else:
-                means, entering = _means(road, x, len(names), normalise, pixels)
+                means, images = _means(road, x, len(names), normalise, pixels)
                 for e, s in np.ndindex(*shape[2:]):
-                    n[m, x, e, s] = len(entering[e][s])
-                    n_units[m, x, e, s] = len(set(units.of[entering[e][s]].tolist()))
+                    n[m, x, e, s] = len(images[e][s])
+                    n_units[m, x, e, s] = len(set(units.of[images[e][s]].tolist()))
             _similarities(values, (m, x), means, reference)
             if units is not None:
                 for e in range(shape[2]):
                     cell = (m, x, e)
                     wanted = (draws, splits, level, seed)
                     reason[cell] = _resampled(
-                        values, cell, road, entering[e], normalise, pixels, units, reference, wanted
+                        values, cell, road, images[e], normalise, pixels, units, reference, wanted
                     )
             reason[m, x] = np.where(np.isnan(means).all(axis=2), "no usable map", reason[m, x])
     dims = (MODEL, EXPLAINER, EXPRESSION, STEP)
@@ -160,15 +154,6 @@ def trajectory(
     }
     out = xr.Dataset(data, coords, attrs)
     return out if along == LAYER else out.isel({MODEL: 0}, drop=True)
-
-
-def _explains(target: object) -> str:
-    """The expression that a target's name means: `expression:fear` or `fear-vs-anger` → `fear`; "" for others."""
-    word = str(target).removeprefix("expression:").split("-vs-")[0]
-    try:
-        return to_expression(word)
-    except UnknownNameError:
-        return ""
 
 
 def _steps(maps: xr.DataArray, along: str, order: Sequence[str] | None) -> list[str]:
@@ -313,7 +298,8 @@ def _interval(estimate: float, on_lattice: float, drawn: Floats, level: float) -
         return np.nan, np.nan
     low, high = np.quantile(_fisher(known), ((1 - level) / 2, (1 + level) / 2))
     middle, centre = _fisher(np.array([estimate, on_lattice]))
-    return float(np.tanh(middle + centre - high)), float(np.tanh(middle + centre - low))
+    ends = np.tanh([middle + centre - high, middle + centre - low])
+    return min(float(ends[0]), estimate), max(float(ends[1]), estimate)
 
 
 def _fisher(r: Floats) -> Floats:

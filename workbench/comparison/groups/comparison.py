@@ -11,6 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from workbench.canonical import FRAMES, load_frame
+from workbench.comparison.entering import EVERYONE, entering
 from workbench.comparison.groups.contrast import Contrast
 from workbench.comparison.groups.equal import equal_n as subsampled
 from workbench.comparison.groups.levels import levels_of
@@ -18,7 +19,7 @@ from workbench.comparison.groups.table import Table
 from workbench.comparison.groups.testing import tested, tested_regions
 from workbench.comparison.groups.units import Means, grid_of, unit_means
 from workbench.errors import FrameMismatchError, UnknownNameError, UsageError
-from workbench.heatmaps.aggregate import domain_of, grouping, groups
+from workbench.heatmaps.aggregate import domain_of, grouping
 from workbench.heatmaps.checks import check
 from workbench.heatmaps.resampling import MINIMUM_UNITS, units_of
 from workbench.masks import MaskSet
@@ -57,7 +58,8 @@ def compare_groups(
     maps: per-image maps. by: a column of the faces (`gender`, read from `group_gender`), several of them (their
     intersections, such as `female × old`), or an array (image,), for instance of real and generated pictures. Images
     without a group are counted and left out. contrasts: pairs of groups; None: all pairs. by_expression, normalise,
-    domain: as `global_heatmaps` (domain None: the maps' own, else their frame's). masks: action units or regions.
+    domain: as `global_heatmaps` (by_expression may be `all`: every image enters the expression that its map explains;
+    domain None: the maps' own, else their frame's). masks: action units or regions.
     minimum: units a group (paired: units in both) below which a cell is named and left out. draws: arrangements behind
     each p (None: 1,000, and at least 20 a test of the call); where there are fewer in all, every one. cluster_level:
     two-sided p of a pixel's t from which it joins a cluster. equal_n: subsamples of equal size (0: none). rows: pixels
@@ -99,8 +101,8 @@ def compare_groups(
     levels = levels_of(maps, by, contrasts)
     grid = grid_of(maps, _inside(maps, domain), rows)
     regions = _regions(maps, masks)
-    by_expression = grouping(maps, by_expression)
-    entered, units = groups(maps, by_expression), units_of(maps)
+    entered, units = entering(maps, by_expression), units_of(maps)
+    by_expression = EVERYONE if by_expression == EVERYONE else grouping(maps, by_expression)
     table = Table(maps, levels, grid, masks)
     tests = int(np.prod(table.shape))
     wanted = max(DRAWS, DRAWS_A_TEST * tests) if draws is None else draws
