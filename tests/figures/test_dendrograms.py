@@ -72,7 +72,7 @@ def test_a_sheet_has_a_panel_an_expression_and_one_axis():
     text = said(figure)
     assert text.count("share of 24 distance × linkage combinations") == 1
     assert "no tree: only one network has a usable map (x)" in text
-    assert text.count("cophenetic correlation .90") == 2
+    assert text.count("cophenetic correlation .900") == 2
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["z", "x", "y"]
     assert [t.get_text() for t in figure.axes[1].get_yticklabels()] == ["z", "x †", "y"]
     assert figure.axes[0].get_xlabel() == "1 − correlation, root scale"

@@ -113,7 +113,7 @@ def dendrograms(
         marked = {network for network, expression in unrecognised if expression == name}
         _draw(axes, tree.labels, tree.linkage, numbers[name], tree.leaf_order, words, marked, top, scale)
         if np.isfinite(tree.cophenetic):
-            fit = f"cophenetic correlation {theme.number(tree.cophenetic)}"
+            fit = f"cophenetic correlation {theme.number(tree.cophenetic, 3)}"
             end = (left + width - _RIGHT) / sheet
             figure.text(end, (high - 0.09) / height, fit, fontsize=theme.SMALL, color=theme.INK, va="top", ha="right")
         if name in own:
