@@ -145,7 +145,7 @@ def test_too_few_and_bad_input(noisy):
     assert "n = 0 images" in str(at(reliability(noisy), "sadness").reason.item())
     with pytest.raises(UsageError, match="splits is 0"):
         reliability(noisy, splits=0)
-    with pytest.raises(UsageError, match="neither 'otsu' nor a share"):
+    with pytest.raises(UsageError, match="none of: 'otsu'; a share of the domain"):
         reliability(noisy, threshold="best")
     with pytest.raises(UsageError, match="global already"):
         reliability(noisy.isel(image=slice(0, 6)).rename({"image": "expression"}).drop_vars("predicted"))

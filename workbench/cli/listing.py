@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import importlib
+from typing import Any, Final
 
 from workbench.cli._common import print_json, print_table
 
 NAME = "list"
-HELP = "list classifiers, explainers, scores, masks, layouts of data sets or assets"
-KINDS = ("classifiers", "explainers", "scores", "masks", "layouts", "assets")
+HELP = "list classifiers, explainers, scores, null models, distances, masks, layouts of data sets or assets"
+REGISTRIES: Final = {  # kind → where its registry is
+    "classifiers": "workbench.classifiers.CLASSIFIERS",
+    "explainers": "workbench.explainers.EXPLAINERS",
+    "scores": "workbench.scores.SCORES",
+    "nulls": "workbench.scores.nulls.NULLS",
+    "faithfulness": "workbench.faithfulness.FAITHFULNESS",
+    "distances": "workbench.comparison.DISTANCES",
+    "masks": "workbench.masks.MASKS",
+    "layouts": "workbench.faces.LAYOUTS",
+    "assets": "workbench.assets.ASSETS",
+}
+KINDS: Final = tuple(REGISTRIES)
 _COLUMNS = {
     "classifiers": ("name", "licence", "summary"),
     "explainers": ("name", "family", "summary"),
-    "scores": ("name", "range", "summary"),
+    "scores": ("name", "range", "best", "takes", "summary"),
+    "nulls": ("name", "hypothesis"),
+    "faithfulness": ("name", "summary"),
+    "distances": ("name", "summary"),
     "masks": ("name", "dimension", "authority", "summary"),
     "layouts": ("name", "summary"),
     "assets": ("name", "package", "version", "licence", "cached"),
@@ -28,18 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def entries(kind: str) -> list[dict[str, Any]]:
     """The entries of one registry as plain dictionaries."""
-    if kind == "classifiers":
-        from workbench.classifiers import CLASSIFIERS as registry
-    elif kind == "explainers":
-        from workbench.explainers import EXPLAINERS as registry  # type: ignore[assignment]
-    elif kind == "scores":
-        from workbench.scores import SCORES as registry  # type: ignore[assignment]
-    elif kind == "masks":
-        from workbench.masks import MASKS as registry  # type: ignore[assignment]
-    elif kind == "layouts":
-        from workbench.faces import LAYOUTS as registry  # type: ignore[assignment]
-    else:
-        from workbench.assets import ASSETS as registry  # type: ignore[assignment]
+    room, _, name = REGISTRIES[kind].rpartition(".")
+    registry = getattr(importlib.import_module(room), name)
+    if kind == "assets":
         from workbench.assets import status
 
         return [{**entry.as_dict(), "cached": str(status(entry.name))} for entry in registry]

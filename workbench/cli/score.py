@@ -25,6 +25,8 @@ TABLE = (
     "centre_iou",
     "centre_iou_equal_area",
     "rank_of_own_mask",
+    "bh_toroidal_iou",
+    "bh_field_iou",
     "precision",
     "recall",
     "f1",
@@ -50,20 +52,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
         default="otsu",
-        metavar="otsu|AREA",
-        help="foreground: above Otsu's threshold, or the brightest share of the domain, such as 0.25",
+        metavar="otsu|AREA|value:V",
+        help="foreground: above Otsu's threshold, the brightest share of the domain, such as 0.25, or above a share of "
+        "the way from the map's least value to its greatest, such as value:0.5",
+    )
+    parser.add_argument(
+        "--nulls",
+        default=None,
+        metavar="NAMES",
+        help="null models with commas between them (workbench list nulls); 'none' for none; default: toroidal,field",
+    )
+    parser.add_argument(
+        "--null-draws", type=int, default=None, metavar="N", help="draws of a sampled null (default: 20 for each cell)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 
 def run(args: argparse.Namespace) -> int:
     """Score the folder; status 1 where a file failed or nothing could be scored."""
-    from workbench.heatmaps.arithmetic import share
+    from workbench.heatmaps.arithmetic import rule
     from workbench.scores import evaluate, rows, summary
+    from workbench.scores.significance import DEFAULT_NULLS, chosen_nulls
 
-    share(args.threshold)
+    rule(args.threshold)
+    nulls = chosen_nulls(DEFAULT_NULLS if args.nulls is None else _names(args.nulls))
     heat, masks = _read(args.folder, args.masks)
-    table = evaluate(heat, masks, threshold=args.threshold)
+    table = evaluate(heat, masks, threshold=args.threshold, nulls=nulls, null_draws=args.null_draws)
     failures = json.loads(heat.attrs.get("failures", "[]"))
     skipped = json.loads(heat.attrs.get("skipped", "[]"))
     said = summary(table)
@@ -79,6 +93,11 @@ def run(args: argparse.Namespace) -> int:
     for entry in said["not_scored"]:
         say(f"not scored: {entry['model']} {entry['expression']}: {entry['reason']}")
     return 0 if said["cells"] and not failures else 1
+
+
+def _names(given: str) -> list[str]:
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    return [] if names == ["none"] else names
 
 
 def _read(folder: Path, masks: str) -> tuple[xr.DataArray, Any]:
@@ -115,6 +134,7 @@ def _print(document: dict[str, Any]) -> None:
     columns = [*TABLE[:3], *extra, *TABLE[3:]]
     if all(row["explainer"] is None for row in scores):
         columns.remove("explainer")
+    columns = [column for column in columns if not column.startswith("bh_") or (scores and column in scores[0])]
     print_table([{key: shown(value) for key, value in row.items()} for row in scores], columns)
     print()
     what = "pairs of a map and a mask" if extra else "maps"

@@ -10,11 +10,22 @@ import xarray as xr
 
 from workbench.figures.theme import number, readable
 from workbench.report.recognition import Recognition
-from workbench.scores import all_masks
+from workbench.scores import all_masks, summary
+from workbench.scores.verdict import NULL_WORDS
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 ALPHA = 0.05
 ABOUT_THE_SAME = 0.02
+RUNG_WORDS = {
+    "too few": "rest on too few faces to call anything significant",
+    "not tested": "were not tested",
+    "chance": "cannot be told from chance",
+    "above chance, rest not testable": "are above chance, the rest not testable",
+    "no better than a blob": "are above chance and no better than a blob of the same area",
+    "better than a blob, no own mask": "are better than a blob of the same area",
+    "not specific": "are better than a blob and not specific to their expression",
+    "specific": "are better than a blob and specific",
+}
 
 
 @dataclass(frozen=True)
@@ -63,8 +74,8 @@ def significance(faces: int, people: int | None, comparisons: int) -> Sentence:
             "caution",
         )
     return Sentence(
-        f"The page rests on {pictures} of {persons}. Intervals resample people; no p-values are computed, and with "
-        f"{comparisons} comparisons some differences will look large by chance."
+        f"The page rests on {pictures} of {persons}. Intervals resample people; p-values are corrected over the cells "
+        "of each table (Benjamini–Hochberg), and only for them: what is read off other numbers is not."
     )
 
 
@@ -138,7 +149,7 @@ def agreement(table: xr.Dataset, masks: str, *, testable: bool = False) -> list[
             )
         )
     else:
-        so = "a hint of specificity, untested" if testable else "with these faces that cannot be told from chance"
+        so = "cell by cell it is tested below" if testable else "with these faces that cannot be told from chance"
         out.append(Sentence(f"The own mask is {number(gap)} above the other masks: {so}.{across}"))
     blob = means["centre_iou_equal_area"]
     if np.isfinite(blob) and blob >= means["iou"] - ABOUT_THE_SAME:
@@ -163,6 +174,42 @@ def agreement(table: xr.Dataset, masks: str, *, testable: bool = False) -> list[
             )
         )
     return out
+
+
+def tests(table: xr.Dataset) -> list[Sentence]:
+    """What the null models leave of the table's cells, and on which step of the ladder these stand."""
+    found = summary(table)
+    if not found["cells"] or not found["nulls"]:
+        return []
+    cells, out = found["cells"], []
+    for name, null in found["nulls"].items():
+        if null["smallest_p"] is None:
+            continue
+        central = null["passes_central"]
+        out.append(
+            f"against {NULL_WORDS.get(name, name)} {null['below_05']} of {cells} maps have p ≤ .05 and "
+            f"{null['below_05_bh']} keep it when corrected for their number"
+            + (f" (of unrelated central maps {central:.0%} would pass uncorrected)" if central is not None else "")
+        )
+    said = []
+    if out:
+        kept = min(null["below_05_bh"] for null in found["nulls"].values())
+        said.append(Sentence(f"Chance, tested: {'; '.join(out)}.", "plain" if kept else "caution"))
+    steps = "; ".join(f"{count} {RUNG_WORDS[rung]}" for rung, count in found["verdicts"].items())
+    if steps:
+        said.append(Sentence(f"In words, of the {cells} maps: {steps}. Each map's verdict stands with its scores."))
+    for row in found["labels"]:
+        if row["p"] is not None and row["p"] > ALPHA:
+            of = f" of {readable(row['explainer'])}" if row["explainer"] else ""
+            said.append(
+                Sentence(
+                    f"Dealing the masks{of} out to other expressions gives as high a mean IoU in {row['p']:.0%} of all "
+                    f"ways of doing so (mean {number(row['mean'], 3)}): as a whole the maps do not tell their own "
+                    "expression's mask from the others.",
+                    "caution",
+                )
+            )
+    return said
 
 
 def others(tables: dict[str, xr.Dataset]) -> list[Sentence]:

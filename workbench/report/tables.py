@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from workbench.figures.theme import NOT_RECOGNISED, number
+from workbench.scores.verdict import ALPHA, probability
 from workbench.vocabulary import ACTION_UNITS
 
 SCORES = ("iou", "precision", "recall", "f1", "correlation")
@@ -57,6 +58,11 @@ def columns_of(score: str) -> list[tuple[str, str, str]]:
         (f"centre_{score}", "blob", "a centred blob with its own Otsu threshold"),
         (f"random_weights_{score}", "random weights", "the same network with random weights"),
         (f"edge_map_{score}", "edge map", "a plain edge map of the same faces"),
+        (f"mean_map_{score}", "mean map", "the mean of this explainer's maps over all expressions"),
+        (f"bh_toroidal_{score}", "p shifts", "all shifts of the map over the masks; corrected over the table's cells"),
+        (f"bh_field_{score}", "p fields", "smooth random maps; corrected over the table's cells"),
+        (f"bh_over_centre_{score}", "p blob", "above a blob of the same area? corrected over the table's cells"),
+        (f"bh_over_other_masks_{score}", "p others", "above the other masks? corrected over the table's cells"),
     ]
     if score == "correlation":  # the grey map, before any threshold: the blob has one value, whatever the area
         out = [c for c in out if not c[0].endswith("_equal_area")]
@@ -64,6 +70,8 @@ def columns_of(score: str) -> list[tuple[str, str, str]]:
     if score == "iou":
         out += [
             ("rank_of_own_mask", "own rank", "1 = no other expression's mask has a higher IoU"),
+            ("ceiling_iou", "ceiling", "agreement of two experts' masks of this expression"),
+            ("spearman_brown", "reliability", "correlation of the maps of two halves of the people, for all of them"),
             ("area", "area", "share of the face in the thresholded map"),
             ("n", "n", "faces averaged"),
         ]
@@ -116,7 +124,11 @@ def score_table(table: xr.Dataset, explainer: str, score: str, unrecognised: set
     columns = [c for c in columns_of(score) if c[0] in table or c[0] == "interval"]
     part = table.sel(explainer=explainer)
     wanted = {c[0] for c in columns} | {f"low_{score}", f"high_{score}", "reason", "interval_reason"}
-    values = {name: part[name].transpose("model", "expression").values for name in wanted if name in part}
+    values = {
+        name: part[name].broadcast_like(part[score]).transpose("model", "expression").values
+        for name in wanted
+        if name in part
+    }
     reasons = json.loads(str(table.attrs.get("reasons", "{}")))
     letters: dict[str, str] = {}
     groups = []
@@ -132,6 +144,17 @@ def score_table(table: xr.Dataset, explainer: str, score: str, unrecognised: set
     return Table([(title, text) for _, title, text in columns], groups, {v: k for k, v in letters.items()})
 
 
+def verdicts(table: xr.Dataset, explainer: str) -> list[tuple[str, str, str]]:
+    """(network, expression, verdict) of every cell of one explainer that has a map."""
+    words = table["verdict"].sel(explainer=explainer).transpose("model", "expression")
+    return [
+        (str(model), str(expression), str(words.values[m, e]))
+        for m, model in enumerate(table["model"].values)
+        for e, expression in enumerate(table["expression"].values)
+        if not str(words.values[m, e]).startswith("not scored: there is no map")
+    ]
+
+
 def _cell(row: dict[str, Any], variable: str, score: str, reasons: dict[str, str], letters: dict[str, str]) -> Cell:
     if variable == "interval":
         low, high = (float(row[f"{end}_{score}"]) if f"{end}_{score}" in row else np.nan for end in ("low", "high"))
@@ -143,6 +166,8 @@ def _cell(row: dict[str, Any], variable: str, score: str, reasons: dict[str, str
         return _missing(row, variable, reasons, letters)
     if variable == "n":
         return Cell(f"{value:.0f}")
+    if variable.startswith("bh_"):
+        return Cell(probability(value), kind="first" if value <= ALPHA else "")
     if variable == "rank_of_own_mask":
         return Cell(f"{value:.0f}", kind="first" if value == 1 else "")
     return Cell(number(value, DIGITS), kind="own" if variable == score else "")
@@ -152,6 +177,9 @@ def _missing(row: dict[str, Any], variable: str, reasons: dict[str, str], letter
     own = str(row["reason"]) if "reason" in row else ""
     if not own and variable.startswith("low_") and "interval_reason" in row:
         own = str(row["interval_reason"])
+    if not own and variable.startswith("bh_"):
+        own = reasons.get("p_" + variable.removeprefix("bh_"), "")
+        own = own or (str(row["interval_reason"]) if "over_" in variable and "interval_reason" in row else "")
     control = variable.startswith(("random_weights_", "edge_map_"))
     reason = own or reasons.get(variable, "") or ("this control has no usable map here" if control else "no value")
     count = len(letters)

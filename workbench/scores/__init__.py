@@ -2,12 +2,12 @@
 
 from workbench.scores.attribution import attributions, region_attributions
 from workbench.scores.attribution_means import attribution_table
+from workbench.scores.columns import all_masks
 from workbench.scores.correlation import correlations
 from workbench.scores.correlation_means import att_cos, cam_cos, correlation_table
 from workbench.scores.evaluation import evaluate
 from workbench.scores.registry import SCORES, Score, score
 from workbench.scores.summary import rows, summary, tidy
-from workbench.scores.table import all_masks
 
 __all__ = [
     "SCORES",

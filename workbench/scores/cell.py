@@ -16,6 +16,7 @@ from workbench.scores.block import Block
 from workbench.scores.centre import centre_blob
 from workbench.scores.chance import chance_levels
 from workbench.scores.registry import Score
+from workbench.scores.undefined import why_undefined
 
 LEAST_COVERAGE: Final = 0.5  # of the domain; a map that covers less is not scored
 
@@ -74,7 +75,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Cell:
-    """Scores of one map: rows over the K masks, NaN where undefined; `reason` says why there are none."""
+    """Scores of one map: rows over the K masks, NaN where undefined; `reason` says why there are none.
+
+    why: score and mask → why this one score is NaN.
+    """
 
     reason: str
     own: Rows
@@ -85,6 +89,7 @@ class Cell:
     chance_face: Row
     area: float
     covered: float
+    why: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
 
 def see(ground: Ground, values: npt.NDArray[np.floating[Any]]) -> Seen:
@@ -121,7 +126,12 @@ def measure(ground: Ground, values: npt.NDArray[np.floating[Any]], *, controls: 
     blob = centre_blob((values.shape[0], values.shape[1]))[seen.cut]
     equal = against(ground, seen.counted, blob[inside], threshold(blob, float(seen.foreground.mean()))[inside])
     face = _chance_face(ground, pixels, foreground, masks, seen.counted)
-    return Cell("", own, chance, _uniform(ground, masks), centre, equal, face, seen.area, seen.covered)
+    why = {
+        (name, k): why_undefined(ground.scores[name], pixels, foreground, masks[k])
+        for name, row in own.items()
+        for k in np.flatnonzero(np.isnan(row)).tolist()
+    }
+    return Cell("", own, chance, _uniform(ground, masks), centre, equal, face, seen.area, seen.covered, why)
 
 
 def nothing(ground: Ground, reason: str, area: float = float("nan"), covered: float = 0.0) -> Cell:

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from tqdm import tqdm
 
-from workbench.canonical import load_frame
-from workbench.errors import FrameMismatchError, UsageError, WorkbenchError
+from workbench.errors import UsageError
 from workbench.heatmaps import check, global_heatmaps
 from workbench.heatmaps.aggregate import groups, usable
-from workbench.heatmaps.arithmetic import share
+from workbench.heatmaps.arithmetic import rule
 from workbench.heatmaps.checks import NO_DATA, roles
 from workbench.heatmaps.resampling import describe, draw_weights, units_of
 from workbench.masks import MaskSet, by_class
+from workbench.scores.ceiling import ceiling
 from workbench.scores.cell import Ground
-from workbench.scores.intervals import DRAWS, intervals_of
+from workbench.scores.columns import NO_REPLICATES, Columns
+from workbench.scores.domains import domain_name, domain_of, face_domain, same_frame
+from workbench.scores.intervals import DRAWS, resampled
 from workbench.scores.registry import SCORES
-from workbench.scores.table import NO_REPLICATES, Table
-from workbench.vocabulary import EDGE_MAP, EXPLAINER, IMAGE, MODEL, X, Y
+from workbench.scores.reliability import reliability
+from workbench.scores.significance import DEFAULT_NULLS, chosen_nulls, draws_for
+from workbench.scores.table import CELL, Column, Table
+from workbench.scores.uncertainty import bounds
+from workbench.vocabulary import EDGE_MAP, EXPLAINER, EXPRESSION, IMAGE, MODEL
+
+RELIABILITY: Final = (
+    "split_half_correlation",
+    "spearman_brown",
+    "other_split_half_correlation",
+    "split_half_iou",
+    "chance_split_half_iou",
+    "other_split_half_iou",
+)
 
 DEFAULT_SCORES: Final = ("iou", "precision", "recall", "f1", "correlation")
 CAUTION: Final = (
@@ -29,7 +46,7 @@ CAUTION: Final = (
     "other masks and the centred blob. "
 )
 OWN_FIRST: Final = "The counts of own mask first are not binomial, as few masks win for most maps. "
-UNCORRECTED: Final = "Nothing here is corrected for the number of cells."
+CORRECTED: Final = "Columns bh_ and by_ are corrected over the {tests} cells of this table, p_ are not."
 
 
 def evaluate(
@@ -38,32 +55,46 @@ def evaluate(
     *,
     threshold: str | float = "otsu",
     scores: Sequence[str] = DEFAULT_SCORES,
+    nulls: Sequence[str] = DEFAULT_NULLS,
+    null_draws: int | None = None,
     intervals: bool = True,
     draws: int = DRAWS,
     seed: int = 0,
     domain: str | npt.ArrayLike | None = None,
     by: str | None = None,
     normalise: str = "max",
+    second: MaskSet | None = None,
+    progress: bool = True,
 ) -> xr.Dataset:
     """Agreement of each network's and explainer's map of each expression with the masks, beside its controls.
 
     `maps`: of single images (aggregated here by `by` and `normalise`, with intervals) or global. Foreground is the
-    8-bit grey map above Otsu's threshold, or the brightest share `threshold`, both taken on the masks' own domain (on
-    `domain` where that reaches further). `domain` says where scores, areas and chance are counted: None for the masks'
-    own, `"face"`, `"canvas"`, or a boolean (y, x); of it, the pixels that a map has data for. Masks count where they
-    are at least 0.5.
+    8-bit grey map above Otsu's threshold, or the brightest share `threshold`, or "value:0.5"; all taken on the masks'
+    own domain (on `domain` where that reaches further). `domain` says where scores, areas and chance are counted: None
+    for the masks' own, `"face"`, `"canvas"`, or a boolean (y, x); of it, the pixels that a map has data for. Masks
+    count where they are at least 0.5. `nulls`: null models (`scores.nulls`) whose p stands beside every score;
+    `null_draws`: of sampled ones, by default 20 for each cell of the table, 2,000 at most. `second`: another expert's
+    masks, for the ceiling; None takes the one that ships with the workbench.
 
     Dataset over (model, explainer, expression), and the masks' own dimension where that is not `expression`; entries
-    that location cannot separate stand as one class (`AU23/24`). For each score s (IoU always): `s`; `chance_s` at
-    equal areas; `other_masks_s`, mean over the other masks; `centre_s`, of a
-    centred Gaussian at its own Otsu threshold, and `centre_s_equal_area`; `random_weights_s` and `edge_map_s`, of maps
-    whose role is `control` (edges: of the same faces); `low_s`, `high_s`, 95 % bootstrap interval over subjects (images
-    where unknown; `intervals.ends`). Further `chance_iou_face`, `rank_of_own_mask` by IoU (1 + masks strictly higher),
-    `iou_with_<mask>` for every mask of a set of expressions (`scores.all_masks(table)` stacks them), `area` (foreground
-    as a share of the domain), `covered`, `n`, `n_subjects` (NaN unknown), `reason` (why a cell is NaN, else ""),
-    `verdict`. `attrs["reasons"]` is JSON {variable: why it is NaN throughout}. `.to_dataframe()` has one row a cell.
+    that location cannot separate stand as one class (`AU23/24`). `docs/scores.md` lists the variables. For each score s
+    (IoU always): `s`; `chance_s` at equal areas; `s_with_<mask>` for every mask of a set of expressions
+    (`all_masks(table, s)` stacks them), `other_masks_s` their mean without the own one, `rank_of_own_mask_s`
+    (`rank_of_own_mask` by IoU; 1 + masks strictly better); `centre_s` and `centre_s_equal_area`, of a centred Gaussian
+    at its own threshold and at the map's area, `uniform_s`, `mean_map_s` (of the mean over expressions),
+    `random_weights_s` and `edge_map_s` (maps whose role is `control`; edges: of the same faces); `low_s`, `high_s`,
+    95 % interval over subjects (images where unknown), by the method `interval_s`; `over_other_masks_s` and
+    `over_centre_s`, the excess over these controls (positive is better), with `low_`, `high_`, `p_`; for each null
+    model m its mean `m_s`, its 95th percentile `m_95_s`, and `p_m_s`; every p also as `bh_` and `by_`
+    (Benjamini–Hochberg, –Yekutieli, over all cells of the call); `labels_s` and `p_labels_s` (explainer), from all
+    permutations of the expressions' labels. Further `chance_iou_face`, `area` (foreground as a share of the domain),
+    `covered`, `n`, `n_subjects` (NaN unknown), the columns of `reliability`, `ceiling_iou` (agreement of two experts'
+    masks), `reason` (why a cell is NaN, else ""), `reason_s` (why this score alone is), `verdict`. JSON in attrs:
+    `reasons`, {variable: why it is NaN throughout}; `nulls`, {null model: hypothesis, draws, resolution, …}.
+    `.to_dataframe()` has one row a cell.
 
-    Raises FrameMismatchError where maps and masks differ in frame or grid, UnknownNameError for an unknown score.
+    Raises FrameMismatchError where maps and masks differ in frame or grid, UnknownNameError for an unknown score or
+    null model.
     """
     maps = check(maps)
     if not isinstance(masks, MaskSet):
@@ -71,34 +102,44 @@ def evaluate(
     masks = by_class(masks)
     wanted = list(dict.fromkeys(("iou", *scores)))
     chosen = {name: SCORES[name].value for name in wanted}
-    rule = "otsu" if share(threshold) is None else float(threshold)
+    nulls = chosen_nulls(nulls)
+    how = rule(threshold)
     if draws < 1:
         raise UsageError(f"draws is {draws}; an interval needs at least one")
-    _same_frame(maps, masks)
-    face = _face_domain(masks)
-    own, counted = np.asarray(masks.domain.values, dtype=bool), _domain(domain, masks, face)
+    draws_for(1, null_draws)
+    same_frame(maps, masks)
+    own, counted = np.asarray(masks.domain.values, dtype=bool), domain_of(domain, masks)
     cut = counted if (counted & ~own).any() else own
-    ground = Ground(np.asarray(masks.maps.values) >= 0.5, counted, cut, face, rule, chosen)
+    ground = Ground(np.asarray(masks.maps.values) >= 0.5, counted, cut, face_domain(masks), how, chosen)
     single = IMAGE in maps.dims
     heat = global_heatmaps(maps, by, normalise, domain=ground.cut) if single else maps
     if single:
         heat = _with_matched_edges(heat, maps, by, normalise, ground.cut)
     table = Table(heat, masks, ground)
-    if single and intervals:
-        _add_intervals(table, maps, by, normalise, draws, seed)
+    cells = int(np.prod(table.shape))
+    resampling = single and intervals
+    with _bar(cells * (bool(nulls) + resampling), progress) as bar:
+        if nulls:
+            table.add_nulls(nulls, draws_for(table.tests, null_draws), seed, bar.update)
+        if resampling:
+            _add_bounds(table, maps, by, normalise, draws, seed, bar.update)
     reason = NO_REPLICATES if not single else "intervals=False" if not intervals else ""
-    return table.dataset(
-        reason,
+    columns = Columns(table, nulls, reason)
+    more = _reliability(columns, maps, by, normalise, ground, seed) if resampling else _unreliable(columns, reason)
+    return columns.dataset(
+        more | _ceiling(columns, masks, second),
         {
             "frame": masks.frame,
             "masks": masks.name,
-            "domain": _domain_name(domain, masks),
+            "domain": domain_name(domain, masks),
             "threshold": str(threshold),
             "domain_pixels": int(ground.domain.sum()),
             "policy": str(heat.attrs.get("policy", "")),
             "seed": seed,
-            "draws": draws if single and intervals else 0,
-            "caution": CAUTION + (OWN_FIRST if table.by_expression else "") + UNCORRECTED,
+            "draws": draws if resampling else 0,
+            "caution": CAUTION
+            + (OWN_FIRST if table.by_expression else "")
+            + (CORRECTED.format(tests=table.tests) if nulls else "No null model was asked for: nothing is tested."),
         },
     )
 
@@ -123,58 +164,16 @@ def _with_matched_edges(
     return xr.concat(parts, EXPLAINER, coords="different", compat="equals") if len(parts) > 1 else heat
 
 
-def _same_frame(maps: xr.DataArray, masks: MaskSet) -> None:
-    frame, grid = str(maps.attrs.get("frame", "")), (maps.sizes[Y], maps.sizes[X])
-    wanted = (masks.maps.sizes[Y], masks.maps.sizes[X])
-    if grid != wanted or (frame and masks.frame and frame != masks.frame):
-        raise FrameMismatchError(
-            f"the maps are in frame {frame or 'unknown'!r} on {grid[0]}×{grid[1]} and the masks {masks.name!r} in "
-            f"frame {masks.frame!r} on {wanted[0]}×{wanted[1]}; load the masks, or make the maps, in the other's frame"
-        )
-
-
-def _face_domain(masks: MaskSet) -> npt.NDArray[np.bool_] | None:
-    try:
-        face = np.asarray(load_frame(masks.frame).face_domain, dtype=bool)
-    except WorkbenchError:
-        return None
-    return face if face.shape == masks.maps.shape[1:] else None
-
-
-def _domain(
-    domain: str | npt.ArrayLike | None, masks: MaskSet, face: npt.NDArray[np.bool_] | None
-) -> npt.NDArray[np.bool_]:
-    grid = masks.maps.shape[1:]
-    if domain is None:
-        found = np.asarray(masks.domain.values, dtype=bool)
-    elif isinstance(domain, str):
-        if domain == "canvas":
-            found = np.ones(grid, dtype=bool)
-        elif domain == "face" and face is not None:
-            found = face
-        else:
-            why = (
-                f"the frame {masks.frame!r} has no face domain"
-                if domain == "face"
-                else f"there is no domain {domain!r}"
-            )
-            raise UsageError(f"{why}; give None (the masks' own), 'canvas', 'face' or a boolean array (y, x)")
-    else:
-        found = np.asarray(domain, dtype=bool)
-    if found.shape != grid:
-        raise FrameMismatchError(f"the domain is {'×'.join(map(str, found.shape))} and the masks {grid[0]}×{grid[1]}")
-    if not found.any():
-        raise UsageError("the domain is empty; give one with at least a pixel")
-    return found
-
-
-def _domain_name(domain: str | npt.ArrayLike | None, masks: MaskSet) -> str:
-    if domain is None:
-        return "canvas" if bool(np.all(masks.domain.values)) else "masks"
-    return domain if isinstance(domain, str) else "given"
-
-
-def _add_intervals(table: Table, maps: xr.DataArray, by: str | None, normalise: str, draws: int, seed: int) -> None:
+def _add_bounds(
+    table: Table,
+    maps: xr.DataArray,
+    by: str | None,
+    normalise: str,
+    draws: int,
+    seed: int,
+    progress: Callable[[], object],
+) -> None:
+    """Intervals of every cell; draws of units are common to all networks and explainers."""
     units, entered = units_of(maps), groups(maps, by)
     weights = draw_weights(units, draws, seed)
     for m, x, e in np.ndindex(table.shape):
@@ -185,9 +184,41 @@ def _add_intervals(table: Table, maps: xr.DataArray, by: str | None, normalise: 
         table.n_subjects[m, x, e] = len(named) if any(units.subject) else np.nan
         table.interval_reason[m, x, e] = table.cells[at].reason or units.shortfall(images)
         if not table.interval_reason[m, x, e]:
-            columns = table.columns(e)
-            own = {name: row[columns] for name, row in table.cells[at].own.items()}
-            drawn_from = len(set(units.of[images].tolist()))
-            table.ends[at] = intervals_of(
-                table.ground, maps, m, table.methods[x], images, normalise, weights, columns, own, drawn_from
-            )
+            found = resampled(table.ground, maps, m, table.methods[x], images, normalise, weights, units)
+            table.bounds[at] = bounds(table.cells[at], found, table.ground.scores)
+        progress()
+
+
+def _reliability(
+    columns: Columns, maps: xr.DataArray, by: str | None, normalise: str, ground: Ground, seed: int
+) -> dict[str, Column]:
+    table = columns.table
+    methods = [table.all_explainers[x] for x in table.methods]
+    found = reliability(
+        maps.sel({EXPLAINER: methods}), by=by, normalise=normalise, domain=ground.cut, threshold=ground.rule, seed=seed
+    )
+    place = found.reindex({EXPRESSION: table.expressions}).transpose(*CELL, ...)
+    return {name: (CELL, np.asarray(place[name].values, dtype=np.float64)) for name in RELIABILITY}
+
+
+def _unreliable(columns: Columns, reason: str) -> dict[str, Column]:
+    columns.reasons |= dict.fromkeys(RELIABILITY, reason)
+    return {name: (CELL, np.full(columns.table.shape, np.nan)) for name in RELIABILITY}
+
+
+def _ceiling(columns: Columns, masks: MaskSet, second: MaskSet | None) -> dict[str, Column]:
+    """Agreement of two experts' masks of each expression, what a map can hardly exceed; NaN where there is one."""
+    table, none = columns.table, np.full(len(columns.table.expressions), np.nan)
+    if not table.by_expression:
+        columns.reasons["ceiling_iou"] = "experts are compared by expression"
+        return {"ceiling_iou": ((EXPRESSION,), none)}
+    found = ceiling(masks, second, ("iou",)).reindex({EXPRESSION: table.expressions})
+    if not np.isfinite(found["ceiling_iou"]).any():
+        why = json.loads(str(found.attrs.get("reasons", "{}")))
+        columns.reasons["ceiling_iou"] = why.get("", "") or "no expression has masks of two experts"
+    return {"ceiling_iou": ((EXPRESSION,), np.asarray(found["ceiling_iou"].values, dtype=np.float64))}
+
+
+def _bar(total: int, progress: bool) -> tqdm[Any]:
+    shown = None if progress and total > 100 else True  # no bars for what is quick, nor into files and pipes
+    return tqdm(total=total, desc="scores", unit="cell", file=sys.stderr, disable=shown, leave=False)

@@ -11,7 +11,7 @@ import xarray as xr
 from workbench.errors import UsageError
 from workbench.heatmaps import check
 from workbench.heatmaps.aggregate import domain_of, grouping, groups, usable
-from workbench.heatmaps.arithmetic import share
+from workbench.heatmaps.arithmetic import rule
 from workbench.heatmaps.resampling import Units, replicates, units_of
 from workbench.scores.grey_rows import foregrounds, grey_rows
 from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, IMAGE, MODEL, X, Y
@@ -56,7 +56,7 @@ def reliability(
         raise UsageError("these maps are global already; reliability() takes maps of single images")
     if splits < 1:
         raise UsageError(f"splits is {splits}; reliability needs at least one")
-    rule = "otsu" if share(threshold) is None else float(threshold)
+    how = rule(threshold)
     d = domain_of(maps, domain)
     pixels = np.ones((maps.sizes[Y], maps.sizes[X]), bool) if d is None else d
     by, units = grouping(maps, by), units_of(maps)
@@ -76,7 +76,7 @@ def reliability(
                 cells[e] = images
         if not cells:
             continue
-        found = _agreements(maps, m, x, list(cells.values()), normalise, pixels, units, order, rule)
+        found = _agreements(maps, m, x, list(cells.values()), normalise, pixels, units, order, how)
         for position, e in enumerate(cells):
             rest = [k for k in range(len(cells)) if k != position]
             for name, values in found.items():

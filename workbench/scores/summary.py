@@ -11,7 +11,9 @@ import pandas as pd
 import xarray as xr
 
 from workbench.errors import UsageError
-from workbench.scores.table import MASK, all_masks
+from workbench.scores.columns import MASK, all_masks
+from workbench.scores.verdict import ALPHA, NULL_WORDS, RUNGS, probability
+from workbench.scores.verdict import number as short
 from workbench.vocabulary import EXPLAINER, EXPRESSION, MODEL
 
 COLUMNS: Final = (
@@ -26,7 +28,11 @@ COLUMNS: Final = (
     "rank_of_own_mask",
     "centre_iou",
     "centre_iou_equal_area",
+    "mean_map_iou",
+    "low_iou",
+    "high_iou",
 )
+OF_NULLS: Final = ("{}_iou", "p_{}_iou", "bh_{}_iou", "by_{}_iou")
 
 
 def tidy(table: xr.Dataset) -> pd.DataFrame:
@@ -45,6 +51,7 @@ def rows(table: xr.Dataset) -> list[dict[str, Any]]:
     Cells for which there never was a map are left out; cells whose map could not be scored are kept.
     """
     own = [str(d) for d in table["iou"].dims if d not in (MODEL, EXPLAINER, EXPRESSION)]
+    columns = (*COLUMNS, *(form.format(name) for name in _nulls(table) for form in OF_NULLS))
     found = []
     for record in tidy(table).to_dict("records"):
         if record["reason"] == "there is no map":
@@ -55,9 +62,10 @@ def rows(table: xr.Dataset) -> list[dict[str, Any]]:
             EXPLAINER: record[EXPLAINER] or None,
         }
         row |= {dim: str(record[dim]) for dim in own}
-        for name in COLUMNS:
+        for name in columns:
             value = number(record.get(name, math.nan))
             row[name] = int(value) if name == "rank_of_own_mask" and value is not None else value
+        row["verdict"] = str(record["verdict"])
         found.append(row)
     return found
 
@@ -94,6 +102,9 @@ def summary(table: xr.Dataset) -> dict[str, Any]:
         "chance_iou_face": mean("chance_iou_face"),
         "own_mask_first": int((scored["rank_of_own_mask"] == 1).sum()) if own else None,
         "own_mask_first_expected_by_chance": float(len(scored) / masks) if own else None,
+        "nulls": {name: _null(scored, table, name) for name in _nulls(table)},
+        "labels": _labels(table),
+        "verdicts": _rungs(scored),
         "iou_by_model": by_model,
         "iou_by_expression": {str(e): number(float(g["iou"].mean())) for e, g in frame.groupby(EXPRESSION, sort=False)},
         **{key: table.attrs.get(key) for key in ("frame", "domain", "threshold", "masks_name") if key in table.attrs},
@@ -127,7 +138,65 @@ def caution(scored: pd.DataFrame, masks: int, table: xr.Dataset) -> str:
         parts.append(f"own mask first in {first} of {len(scored)} ({len(scored) / masks:.0f} expected by chance)")
     else:
         parts.append(f"each map against each of {masks} masks, none of which is its own")
-    return "; ".join(parts) + ". " + str(table.attrs.get("caution", ""))
+    return ". ".join(["; ".join(parts), *_tests(scored, table)]) + ". " + str(table.attrs.get("caution", ""))
+
+
+def _nulls(table: xr.Dataset) -> dict[str, Any]:
+    """Null models of the table: name → what its attrs say of it."""
+    return dict(json.loads(str(table.attrs.get("nulls", "{}"))))
+
+
+def _null(scored: pd.DataFrame, table: xr.Dataset, name: str) -> dict[str, Any]:
+    """What a null model says of the table's IoU: its mean and 95th percentile, and how many cells are below .05."""
+    p, about = scored[f"p_{name}_iou"], _nulls(table)[name]
+    return {
+        "mean": number(float(scored[f"{name}_iou"].mean())),
+        "percentile_95": number(float(scored[f"{name}_95_iou"].mean())),
+        "smallest_p": number(float(p.min())),
+        "below_05": int((p <= ALPHA).sum()),
+        "below_05_bh": int((scored[f"bh_{name}_iou"] <= ALPHA).sum()),
+        "below_05_by": int((scored[f"by_{name}_iou"] <= ALPHA).sum()),
+        **about,
+    }
+
+
+def _labels(table: xr.Dataset) -> list[dict[str, Any]]:
+    """The permutation of labels, one row an explainer; empty where there was none."""
+    if "p_labels_iou" not in table:
+        return []
+    return [
+        {EXPLAINER: str(x) or None, "mean": number(float(mean)), "p": number(float(p))}
+        for x, mean, p in zip(table[EXPLAINER].values, table["labels_iou"], table["p_labels_iou"], strict=True)
+    ]
+
+
+def _rungs(scored: pd.DataFrame) -> dict[str, int]:
+    """How many cells stand on each step of the verdicts' ladder, those with none left out."""
+    counts = {rung: int(scored["verdict"].str.startswith(words).sum()) for rung, words in RUNGS.items()}
+    return {rung: count for rung, count in counts.items() if count}
+
+
+def _tests(scored: pd.DataFrame, table: xr.Dataset) -> list[str]:
+    said = []
+    for name in _nulls(table):
+        found = _null(scored, table, name)
+        if found["smallest_p"] is None:
+            continue
+        central = found.get("passes_central")
+        said.append(
+            f"By {NULL_WORDS.get(name, name)} the mean is {short(found['mean'])} and the 95th percentile "
+            f"{short(found['percentile_95'])}: {found['below_05']} of {found['tests']} cells have p ≤ .05, "
+            f"{found['below_05_bh']} after Benjamini–Hochberg, {found['below_05_by']} after Benjamini–Yekutieli"
+            + (f" ({central:.0%} of unrelated central maps have p ≤ .05)" if central is not None else "")
+            + (f"; {found['says']}" if found.get("says") else "")
+        )
+    for row in _labels(table):
+        if row["p"] is not None:
+            of = f" of {row[EXPLAINER]}" if row[EXPLAINER] else ""
+            said.append(
+                f"Exchanging the expressions' labels{of} gives {row['mean']:.3f} on average, p {probability(row['p'])}"
+            )
+    return said
 
 
 def _has_own_masks(table: xr.Dataset) -> bool:

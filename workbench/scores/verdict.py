@@ -1,76 +1,144 @@
-"""What may be said of one cell, in words; says nothing that the number of faces does not carry."""
+"""What may be said of one cell, in words: a ladder whose every step names its test."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-LEVEL: Final = 0.95
+ALPHA: Final = 0.05
+NULL_WORDS: Final = {"toroidal": "toroidal shifts", "field": "random fields"}
+FEW: Final = "n too small to call anything significant"
+UNTESTED: Final = "chance was not tested"
+CHANCE: Final = "not distinguishable from chance"
+ABOVE: Final = "above chance"
+NO_BETTER: Final = "above chance, no better than a blob of the same area"
+NOT_SPECIFIC: Final = "better than a blob, not specific to this expression"
+SPECIFIC: Final = "better than a blob and specific"
+BETTER: Final = "better than a blob of the same area"  # where no mask is the map's own
+RUNGS: Final = {  # name of a step → how its verdict begins
+    "too few": FEW,
+    "not tested": UNTESTED,
+    "chance": CHANCE,
+    "above chance, rest not testable": f"{ABOVE} (",
+    "no better than a blob": NO_BETTER,
+    "better than a blob, no own mask": BETTER,
+    "not specific": NOT_SPECIFIC,
+    "specific": SPECIFIC,
+}
 
 
-def verdict(
-    *,
-    value: float,
-    chance: float,
-    centre: float,
-    other: float,
-    rank: float,
-    masks: int,
-    low: float,
-    high: float,
-    interval_reason: str,
-    who: str,
-    own: bool = True,
-) -> str:
-    """One sentence for one cell's IoU beside its controls.
+@dataclass(frozen=True)
+class Step:
+    """An excess over a control (positive is better), its 95 % interval, and its p corrected over the table's cells."""
 
-    The ladder of a scored cell: too few faces or no maps of single faces to test anything (`interval_reason`,
-    with `who` = "n = 3 images, 1 subject"), then description only; else what the interval low … high says against
-    chance and the centre blob. `centre` is the better of the blob at its own size and at the map's, so that nothing is
-    called above it that one of them reaches. `own` is false where the mask is one of a set of action units or regions,
-    none of which is the map's own. Null models and corrections for many cells are not part of it.
+    value: float
+    low: float
+    high: float
+    p: float
+
+    @property
+    def shown(self) -> bool:
+        """Whether the excess is above 0 by its interval and by its corrected p."""
+        return self.low > 0 and self.p <= ALPHA
+
+    def __str__(self) -> str:
+        return (
+            f"difference {number(self.value)}, 95% interval {number(self.low)} to {number(self.high)}, "
+            f"corrected p {probability(self.p)}"
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of one cell's IoU.
+
+    nulls: null model → (p, p corrected); passes: null model → share of unrelated central maps that it lets pass at .05.
+    tests: cells that p was corrected over. over_blob, over_others: None where not testable, and `untestable` says why.
+    too_few: why nothing may be called significant, "" where it may. own: false where no mask is the map's own.
     """
-    beside = _beside(value, chance, centre, other, rank, masks, own)
-    if math.isnan(low):
-        if interval_reason.startswith("no per-image maps"):
-            return f"one map without replicates, so nothing can be tested; described: {beside}"
-        if interval_reason == "intervals=False":
-            return f"no interval was asked for, so nothing is tested; described: {beside}"
-        if not interval_reason:
-            return f"no interval, as most draws give no score ({who}); described: {beside}"
-        return f"n too small to say ({who}); described: {beside}"
-    interval = f"{LEVEL:.0%} interval {_number(low)} to {_number(high)}, {who}"
-    if math.isnan(chance) or low <= chance <= high:
-        return f"not distinguishable from chance ({_number(chance)}; {interval})"
-    if high < chance:
-        return f"below chance ({_number(chance)}; {interval})"
-    if not math.isnan(centre) and low <= centre:
-        word = "below" if high < centre else "not above"
-        return (
-            f"above chance ({_number(chance)}) but {word} the content-free centre blob ({_number(centre)}; {interval})"
-        )
-    if not own:
-        return (
-            f"above chance and centre blob, rank {rank:.0f} of {masks} masks ({interval}); uncorrected for their number"
-        )
-    if rank > 1:
-        return (
-            f"above chance and centre blob ({interval}), but the own mask ranks {rank:.0f} of {masks}: "
-            "the overlap is not specific to this expression"
-        )
-    return f"above chance and centre blob, own mask first ({interval}); uncorrected for the number of cells"
+
+    value: float
+    chance: float
+    blob: float
+    other: float
+    rank: float
+    masks: int
+    nulls: Mapping[str, tuple[float, float]]
+    tests: int
+    passes: Mapping[str, float] = field(default_factory=dict)
+    over_blob: Step | None = None
+    over_others: Step | None = None
+    untestable: str = ""
+    too_few: str = ""
+    own: bool = True
 
 
-def _number(value: float) -> str:
-    return "undefined" if math.isnan(value) else f"{value:.2f}".replace("0.", ".", 1)
+def verdict(e: Evidence) -> str:
+    """One sentence for one cell.
+
+    The ladder: every null model that was asked for must reject, corrected over all cells of the table, before a map is
+    above chance; then its excess over a centred blob of its own area must be above 0, by interval and corrected p;
+    then that over the other masks' mean, with the own mask first. Without maps of single faces the last two steps
+    cannot be tested; with too few faces nothing can.
+    """
+    if e.too_few:
+        return f"{FEW} ({e.too_few}); described: {_described(e)}"
+    known = {name: p for name, p in e.nulls.items() if math.isfinite(p[1])}
+    if not known:
+        return f"{UNTESTED}; described: {_described(e)}"
+    by = "; ".join(_test(name, p) for name, p in known.items())
+    tests = f"{by}; {e.tests} test{'s' if e.tests != 1 else ''}"
+    if not all(corrected <= ALPHA for _, corrected in known.values()):
+        return f"{CHANCE} (IoU {number(e.value)}, chance {number(e.chance)}; {tests})"
+    tests += _passing(e, known)
+    if e.over_blob is None:
+        rest = "better than a blob of the same area" + (" and specific" if e.own else "")
+        return f"{ABOVE} ({tests}); {rest}: not testable ({e.untestable}); described: {_described(e)}"
+    if not e.over_blob.shown:
+        return f"{NO_BETTER} ({e.over_blob}; chance by {tests})"
+    if not e.own:
+        return f"{BETTER} ({e.over_blob}; chance by {tests}); rank {e.rank:.0f} of {e.masks} masks"
+    if e.over_others is None:
+        return f"{BETTER} ({e.over_blob}; chance by {tests}); specific: not testable (one mask)"
+    specific = e.over_others.shown and e.rank == 1
+    words = f"own mask against the others: {e.over_others}, rank {e.rank:.0f} of {e.masks}"
+    return f"{SPECIFIC if specific else NOT_SPECIFIC} ({words}; blob: {e.over_blob}; chance by {tests})"
 
 
-def _beside(value: float, chance: float, centre: float, other: float, rank: float, masks: int, own: bool) -> str:
-    parts = [f"IoU {_number(value)}"]
-    for name, control in (("chance", chance), ("centre blob", centre), ("other masks", other)):
+def number(value: float) -> str:
+    """Two decimals without a leading zero; "undefined" for NaN."""
+    if math.isnan(value):
+        return "undefined"
+    size = f"{abs(value):.2f}"
+    return ("−" if value < 0 and float(size) else "") + size.removeprefix("0" if size.startswith("0.") else "")
+
+
+def probability(p: float) -> str:
+    """Two significant figures without a leading zero; below .001 "< .001"."""
+    if math.isnan(p):
+        return "undefined"
+    if p < 0.001:
+        return "< .001"
+    return (f"{p:.3f}" if p < 0.1 else f"{p:.2f}").removeprefix("0")
+
+
+def _test(name: str, p: tuple[float, float]) -> str:
+    return f"{NULL_WORDS.get(name, name)} p {probability(p[0])}, corrected {probability(p[1])}"
+
+
+def _passing(e: Evidence, known: Mapping[str, tuple[float, float]]) -> str:
+    said = [f"{NULL_WORDS.get(n, n)} {e.passes[n]:.0%}" for n in known if math.isfinite(e.passes.get(n, math.nan))]
+    return f"; unrelated central maps and masks pass, uncorrected: {', '.join(said)}" if said else ""
+
+
+def _described(e: Evidence) -> str:
+    parts = [f"IoU {number(e.value)}"]
+    for name, control in (("chance", e.chance), ("a blob of the same area", e.blob), ("other masks", e.other)):
         if not math.isnan(control):
-            word = "above" if value > control else "below" if value < control else "equal to"
-            parts.append(f"{word} {name} {_number(control)}")
-    if not math.isnan(rank):
-        parts.append(f"{'own mask' if own else 'rank'} {rank:.0f} of {masks}")
+            word = "above" if e.value > control else "below" if e.value < control else "equal to"
+            parts.append(f"{word} {name} {number(control)}")
+    if not math.isnan(e.rank):
+        parts.append(f"{'own mask' if e.own else 'rank'} {e.rank:.0f} of {e.masks}")
     return ", ".join(parts)

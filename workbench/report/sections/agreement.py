@@ -13,7 +13,7 @@ from workbench.figures.theme import readable
 from workbench.report import belief
 from workbench.report.sources import Sources, counted, main_table
 from workbench.report.svg import inline
-from workbench.report.tables import SCORES, TITLES, score_table, unit_table
+from workbench.report.tables import SCORES, TITLES, score_table, unit_table, verdicts
 from workbench.scores import all_masks
 
 
@@ -34,7 +34,7 @@ def beliefs(s: Sources) -> list[belief.Sentence]:
         ]
     if main:
         out += belief.agreement(main[1], main[0], testable=out[0].weight != "caution")
-        out += belief.cells(main[1]) + belief.controls(main[1])
+        out += belief.tests(main[1]) + belief.cells(main[1]) + belief.controls(main[1])
     if main:
         out += belief.others({name: t for name, t in s.analysis.tables.items() if name != main[0]})
     expressions = [str(e) for e in s.analysis.heat["expression"].values]
@@ -93,6 +93,7 @@ def agreement(s: Sources) -> list[dict[str, Any]]:
                     )
                     if matrix is not None
                     else "",
+                    "verdicts": verdicts(table, explainer) if scored and three else [],
                     "units": unit_table(table, explainer) if scored and not three else None,
                     "tables": [
                         (score, TITLES[score], score_table(table, explainer, score, s.marked))

@@ -1,0 +1,95 @@
+"""Null models for the cells of one table: how many draws, which p, what survives the number of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.errors import UsageError
+from workbench.scores.cell import Cell, Ground, Row, see
+from workbench.scores.nulls.registry import NULLS, NullResult, Scored
+from workbench.statistics.multiplicity import least_at_smallest
+from workbench.statistics.permutation import resolution
+
+DEFAULT_NULLS: Final = ("toroidal", "field")
+ALPHA: Final = 0.05
+PER_TEST: Final = 20  # draws of a sampled null for each test of the table, so that one test alone can be significant
+FEWEST: Final = 200
+MOST: Final = 2000  # unless more are asked for
+
+
+def chosen_nulls(names: Sequence[str]) -> tuple[str, ...]:
+    """The null models asked for, each once; UnknownNameError for one that does not exist."""
+    return tuple(NULLS[name].name for name in dict.fromkeys([names] if isinstance(names, str) else names))
+
+
+def draws_for(tests: int, asked: int | None) -> int:
+    """Draws of a sampled null in a table of so many tests: `PER_TEST` each, from `FEWEST` to `MOST`, or as asked."""
+    if asked is None:
+        return int(np.clip(PER_TEST * tests, FEWEST, MOST))
+    if isinstance(asked, bool) or not isinstance(asked, int | np.integer) or asked < 1:
+        raise UsageError(f"null_draws is {asked!r}; a null model needs at least one draw, or None for 20 a test")
+    return int(asked)
+
+
+def tested(
+    ground: Ground,
+    values: npt.NDArray[np.floating[Any]],
+    cell: Cell,
+    columns: Sequence[int],
+    nulls: Sequence[str],
+    draws: int,
+    seed: int,
+) -> dict[str, NullResult]:
+    """Every null model of one map (y, x) that could be scored, against the masks in `columns`: null → result.
+
+    Rows over all K masks, NaN for the others.
+    """
+    seen, own = see(ground, values), list(columns)
+    grey, foreground = np.full(values.shape, np.nan), np.zeros(values.shape, bool)
+    grey[seen.cut], foreground[seen.cut] = seen.grey, seen.foreground
+    observed = {name: row[own] for name, row in cell.own.items()}
+    scored = Scored(grey, foreground, seen.counted, ground.masks[own], ground.scores, observed)
+    found = {name: NULLS[name].value(scored, draws=draws, seed=seed) for name in nulls}
+
+    def placed(rows: Mapping[str, Row]) -> dict[str, Row]:
+        whole = ground.nothing
+        for name, row in rows.items():
+            whole[name] = whole[name].copy()
+            whole[name][own] = row
+        return whole
+
+    return {
+        name: replace(one, p=placed(one.p), mean=placed(one.mean), upper=placed(one.upper))
+        for name, one in found.items()
+    }
+
+
+def described(null: str, results: Sequence[NullResult], tests: int) -> dict[str, Any]:
+    """What stands in a table's attrs about a null model: its hypothesis, draws, resolution, and what that can reach.
+
+    `least_at_smallest`: how many of the tests would have to show the smallest possible p before any is significant; 1
+    is as it should be.
+    """
+    entry = NULLS[null]
+    draws = min((result.draws for result in results), default=0)
+    enumerated = all(result.enumerated for result in results)
+    finest = resolution(draws, enumerated=enumerated)
+    least = least_at_smallest(finest, tests, ALPHA) if draws and tests else 0
+    return {
+        "hypothesis": entry.details["hypothesis"],
+        "reference": entry.reference,
+        "draws": draws,
+        "enumerated": enumerated,
+        "resolution": finest,
+        "tests": tests,
+        "least_at_smallest": least,
+        "says": ""
+        if least <= 1
+        else f"the smallest p that {draws} draws can give, {finest:.2g}, cannot make one of {tests} cells significant: "
+        f"{least} of them would have to show it; ask for null_draws={PER_TEST * tests}",
+    }
