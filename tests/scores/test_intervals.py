@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.ndimage import gaussian_filter
 
 from workbench.heatmaps.resampling import Units, draw_weights, leave_out_weights, units_of
 from workbench.scores import SCORES, evaluate
 from workbench.scores.cell import Ground, measure
 from workbench.scores.intervals import resampled, score_rows
-from workbench.statistics.bootstrap import ends
+from workbench.statistics.bootstrap import ends, p_above
 
 BOX = np.repeat([[1, 1, 1, 0, 0, 0]], 6, axis=0)  # the mask of fear
 
@@ -156,7 +157,7 @@ def test_too_few_to_say(noisy_maps, toy_masks, keep, subjects, says):
     assert np.isnan(float(cell.low_iou))
     assert np.isfinite(float(cell.iou))
     assert says in str(cell.interval_reason.item())
-    assert str(cell.verdict.item()).startswith(f"n too small to say ({says}")
+    assert str(cell.verdict.item()).startswith(f"n too small to call anything significant ({says}")
 
 
 def test_five_images_of_unknown_people_will_do(noisy_maps, toy_masks):
@@ -177,3 +178,63 @@ def test_maps_that_failed_count_neither_in_n_nor_in_the_draws(noisy_maps, toy_ma
     cell = at(evaluate(maps, toy_masks, draws=20))
     assert float(cell.n) == 2
     assert "n = 2 images, 1 subject" in str(cell.interval_reason.item())
+
+
+@pytest.fixture(scope="module")
+def two_hundred():
+    """200 samples of 30 noisy maps of a blob across three masks: truth, scores, 200 draws, units left out."""
+    rng, grid = np.random.default_rng(11), (24, 20)
+    y, x = np.mgrid[:24, :20] / 2
+    masks = np.stack([(abs(y - 4) < 3) & (abs(x - 4.75) < 4), x < 5, x > 4.5])
+    whole = np.ones(grid, bool)
+    scores = {name: SCORES[name].value for name in ("iou", "recall", "correlation")}
+    base = Ground(masks, whole, whole, None, "otsu", scores)
+    blob = np.exp(-0.5 * (((y - 5.75) / 2.5) ** 2 + ((x - 4.75) / 2.5) ** 2))
+
+    def statistics(means):
+        own, _ = score_rows(base, means)
+        return np.column_stack([*(own[name][:, :2] for name in scores), own["iou"][:, 1] - own["iou"][:, 2]])
+
+    noise = gaussian_filter(rng.normal(size=(4000, *grid)), (0, 2, 2))
+    people = np.maximum(blob * rng.gamma(4, 0.25, (4000, 1, 1)) + 0.7 * noise / noise.std(), 0).reshape(4000, -1)
+    people /= people.max(axis=1, keepdims=True)
+    leaving = leave_out_weights(Units(np.arange(30), "image", np.full(30, "")), np.arange(30), 50)
+    runs = []
+    for _ in range(200):
+        chosen = people[rng.integers(4000, size=30)]
+        weights = np.concatenate([np.ones((1, 30)), rng.multinomial(30, np.full(30, 1 / 30), 200), leaving])
+        found = statistics(weights @ chosen / weights.sum(axis=1, keepdims=True))
+        runs.append((found[0], found[1:201], found[201:]))
+    return statistics(people.mean(axis=0, keepdims=True))[0], runs
+
+
+def test_of_two_hundred_intervals_about_95_in_100_hold_the_truth(two_hundred):
+    """Scores and a difference of scores of 30 faces; percentiles of the same draws hold it less often."""
+    truth, runs = two_hundred
+    held, by_percentiles = np.zeros(7), np.zeros(7)
+    for score, drawn, left_out in runs:
+        for part, span in ((slice(0, 4), (0, 1)), (slice(4, 7), (-1, 1))):
+            found = ends(score[part], drawn[:, part], left_out[:, part], 30, span)
+            held[part] += (found.low <= truth[part]) & (truth[part] <= found.high)
+        low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
+        by_percentiles += (low <= truth) & (truth <= high)
+    assert 0.93 <= held.mean() / 200 <= 0.98
+    assert held.min() / 200 >= 0.90
+    assert by_percentiles.min() / 200 < 0.80
+
+
+def test_a_true_difference_of_0_is_seldom_above_0(two_hundred):
+    """The left half against the right half of what is symmetric, 200 times."""
+    truth, runs = two_hundred
+    p = [p_above(score[6:], drawn[:, 6:], 30, truth[6], left_out[:, 6:])[0] for score, drawn, left_out in runs]
+    assert np.mean(np.array(p) <= 0.05) <= 0.06
+
+
+def test_a_true_difference_is_found(two_hundred):
+    """The first mask overlaps the blob by .2 more than a half of the face does; 30 faces show it in 7 of 10 samples."""
+    truth, runs = two_hundred
+    assert truth[0] - truth[1] == pytest.approx(0.2, abs=0.005)
+    found = [
+        p_above(s[:1] - s[1:2], d[:, :1] - d[:, 1:2], 30, left_out=rest[:, :1] - rest[:, 1:2])[0] for s, d, rest in runs
+    ]
+    assert np.mean(np.array(found) <= 0.05) >= 0.7
