@@ -4,6 +4,8 @@
 with intervals. `au_occlusion` hides or keeps the region of one action unit at a time.
 """
 
+from workbench.faithfulness.action_unit_table import au_occlusion_table
+from workbench.faithfulness.action_units import au_occlusion
 from workbench.faithfulness.measure import DEFAULT, REFERENCES, faithfulness
 from workbench.faithfulness.registry import (
     FAITHFULNESS,
@@ -14,6 +16,7 @@ from workbench.faithfulness.registry import (
     Undefined,
     faithfulness_score,
 )
+from workbench.faithfulness.table import faithfulness_table
 
 __all__ = [
     "DEFAULT",
@@ -24,6 +27,9 @@ __all__ = [
     "Pictures",
     "Sample",
     "Undefined",
+    "au_occlusion",
+    "au_occlusion_table",
     "faithfulness",
     "faithfulness_score",
+    "faithfulness_table",
 ]

@@ -51,7 +51,7 @@ def _levels(free: torch.Tensor) -> list[Level]:
         result.append((free, _around(ones)))
         if min(free.shape[2:]) <= _COARSEST:
             return result
-        free = (_pooled(free) > 0.99).to(free.dtype)
+        free = (_pooled(free, beyond=1) > 0.99).to(free.dtype)
 
 
 def _around(x: torch.Tensor) -> torch.Tensor:
@@ -81,12 +81,18 @@ def _cycle(right: torch.Tensor, levels: list[Level], depth: int) -> torch.Tensor
         return x
     left = 4 * _pooled(right - _applied(x, levels[depth])) * levels[depth + 1][0]
     coarse = _cycle(left, levels, depth + 1)
-    x = x + free * torch.nn.functional.interpolate(coarse, size=free.shape[2:], mode="bilinear", align_corners=False)
+    height, width = free.shape[2:]
+    fine = torch.nn.functional.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
+    x = x + free * fine[..., :height, :width]
     return x + share * (right - _applied(x, levels[depth]))
 
 
-def _pooled(x: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
+def _pooled(x: torch.Tensor, beyond: float = 0) -> torch.Tensor:
+    """Means of blocks of 2 × 2; places beyond the lower and right edge count as `beyond`."""
+    height, width = x.shape[2:]
+    if height % 2 or width % 2:
+        x = torch.nn.functional.pad(x, (0, width % 2, 0, height % 2), value=beyond)
+    return torch.nn.functional.avg_pool2d(x, 2)
 
 
 def _dot(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

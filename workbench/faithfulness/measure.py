@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from numbers import Integral
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -15,17 +14,11 @@ from tqdm import tqdm
 from workbench.classifiers.classifier import Classifier
 from workbench.errors import UnknownNameError, UsageError
 from workbench.explain import explain, predict
-from workbench.explain.regions import check_drawable, face_pictures, region_masks
-from workbench.explainers.explainer import Job
-from workbench.explainers.perturbation.fills import check_fill
-from workbench.explainers.run import check_precision
-from workbench.explainers.spaces import check_space
+from workbench.explain.regions import check_drawable
 from workbench.faces.faceset import FaceSet
 from workbench.faithfulness.face_scores import FaceScores
 from workbench.faithfulness.registry import FAITHFULNESS, FaithfulnessScore
-
-if TYPE_CHECKING:
-    from workbench.explain.targets import Prediction
+from workbench.faithfulness.request import check, coordinates, job_of, networks_of, refuse_nothing
 
 DEFAULT: Final = (
     "deletion",
@@ -79,28 +72,21 @@ def faithfulness(
     Raises UnknownNameError for an unknown score, explainer or fill, UsageError for maps of other faces, of another
     target or of a frame, and for values out of range, before any work.
     """
-    networks = [classifiers] if isinstance(classifiers, Classifier) else list(classifiers)
+    networks = networks_of(classifiers)
     chosen = {name: FAITHFULNESS[name].value for name in dict.fromkeys([scores] if isinstance(scores, str) else scores)}
-    check_space(space)
-    check_precision(precision)
-    _check_numbers(steps=steps, draws=draws, seed=seed, limit=limit)
+    check(faces, target, fill, space, precision, steps=steps, draws=draws, seed=seed, limit=limit)
     if not chosen:
         raise UsageError(f"no score was named; known: {', '.join(FAITHFULNESS.names())}")
-    if not isinstance(target, str):
-        raise UsageError(f"faithfulness is measured for one target at a time, not {target!r}")
-    checked_fill(fill)
-    names = [network.name for network in networks]
-    if not names or len(set(names)) < len(names):
-        raise UsageError(f"classifiers named {', '.join(names) or '(none)'}; give at least one, each with its own name")
     if (maps is None) == (explainers is None):
         raise UsageError("give either maps, as explain(…, frame='native') makes them, or explainers by name")
     count = len(faces) if limit is None else min(limit, len(faces))
     if maps is None:
         settings: dict[str, Any] = {"target": target, "seed": seed, "precision": precision, "progress": progress}
         maps = explain(networks, faces, explainers or (), frame="native", **settings)
-    order = _checked(maps, names, faces, target)
+    order = _checked(maps, [network.name for network in networks], faces, target)
     check_drawable(faces, range(count), {"fill": fill})
     predictions = {network.name: predict(network, faces, target) for network in networks}
+    refuse_nothing(networks, list(predictions.values()))
     found = []
     with tqdm(
         total=count * len(networks),
@@ -128,38 +114,8 @@ def faithfulness(
         "precision": precision,
         "summary": json.dumps({name: FAITHFULNESS[name].as_dict() for name in chosen}, default=str),
     }
-    return _dataset(found, names, order, faces, count, chosen, predictions, steps, attrs)
-
-
-def job_of(network: Classifier, faces: FaceSet, prediction: Prediction, seed: int, precision: str) -> Job:
-    """What the engine is asked with: the faces' crops and the one target's weights."""
-    (aim,) = prediction.aims
-    return Job(
-        network,
-        np.ascontiguousarray(faces.images),
-        aim.weights[:, None],
-        (aim.target,),
-        seed,
-        precision=precision,
-        regions=region_masks(faces),
-        pictures=face_pictures(faces),
-    )
-
-
-def checked_fill(fill: str) -> None:
-    """UsageError for a fill that does not exist."""
-    try:
-        check_fill(fill)
-    except UsageError as error:
-        raise UsageError(str(error).removeprefix("option ")) from None
-
-
-def _check_numbers(*, limit: int | None, **values: int) -> None:
-    least = {"steps": 2, "draws": 1, "seed": 0}
-    for name, value in [*values.items(), *([("limit", limit)] if limit is not None else [])]:
-        low = least.get(name, 1)
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
-            raise UsageError(f"{name}={value!r} should be a whole number, {low} or more")
+    coords = coordinates(networks, faces, count, list(predictions.values())) | {"explainer": order}
+    return _dataset(found, coords, chosen, steps, attrs)
 
 
 def _checked(maps: Maps, models: Sequence[str], faces: FaceSet, target: str) -> list[str]:
@@ -186,16 +142,11 @@ def _checked(maps: Maps, models: Sequence[str], faces: FaceSet, target: str) -> 
 
 def _dataset(
     found: Sequence[Mapping[str, np.ndarray]],
-    models: Sequence[str],
-    explainers: Sequence[str],
-    faces: FaceSet,
-    count: int,
+    coords: dict[str, Any],
     chosen: Mapping[str, FaithfulnessScore],
-    predictions: Mapping[str, Prediction],
     steps: int,
     attrs: Mapping[str, Any],
 ) -> xr.Dataset:
-    coords: dict[str, Any] = {"model": list(models), "explainer": list(explainers), "image": faces.names[:count]}
     curves = {}
     for name, score in chosen.items():
         if score.axis is not None:
@@ -203,13 +154,6 @@ def _dataset(
             curves[f"{name}_curve"] = curves[f"random_{name}_curve"] = score.axis[0]
     variables = {}
     for name in found[0]:
-        values = np.stack([one[name] for one in found])
         dims = ("model", "explainer", "image") if not name.startswith("random_") else ("model", "image")
-        variables[name] = ((*dims, curves[name]) if name in curves else dims, values)
-    for column in ("label", "subject", *faces.groups):
-        shown = column if column in ("label", "subject") else f"group_{column}"
-        coords[shown] = ("image", faces.table[column].to_numpy()[:count])
-    aims = [predictions[model] for model in models]
-    coords["predicted"] = (("model", "image"), np.array([one.predicted[:count] for one in aims], str))
-    coords["explained"] = (("model", "image"), np.array([one.aims[0].explained[:count] for one in aims], str))
+        variables[name] = ((*dims, curves[name]) if name in curves else dims, np.stack([one[name] for one in found]))
     return xr.Dataset(variables, coords, dict(attrs))
