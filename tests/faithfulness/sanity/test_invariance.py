@@ -75,6 +75,17 @@ def test_each_channel_has_a_shift_of_its_own():
     assert differ < 1e-5
 
 
+def test_what_an_explainer_cannot_do_on_the_twin_is_said(twelve):
+    torch.manual_seed(2)
+    table = input_invariance(network(Conv(padding=1)), twelve, ["lrp", "grad_cam"], progress=False)
+    for name in ("lrp", "grad_cam"):
+        why = {str(text) for text in table.reason.sel(explainer=name).values}
+        if np.isnan(table.difference.sel(explainer=name)).all():
+            assert str(table.verdict.sel(explainer=name).values) == f"not testable: {why.pop()}"
+    assert np.isnan(table.difference.sel(explainer="grad_cam")).all()  # this classifier has no layer for CAMs
+    assert "not computed" in str(table.verdict.sel(explainer="grad_cam").values)
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_families(name):
     classifier = load_family(name)

@@ -50,6 +50,34 @@ def test_what_the_picture_alone_brings_is_dependence_in_part(linear):
     assert table.attrs["absolute"] == 1
 
 
+def test_the_other_sign_is_told_from_forgetting(twelve):
+    """A network whose start turns its weights round: the same map with the other sign."""
+    torch.manual_seed(1)
+    turned = network(nn.Sequential(nn.Flatten(), Turned()))
+    signed = parameter_randomisation(turned, twelve, "saliency", options=SIGNED, seeds=3, progress=False)
+    texts = dict(zip(signed["measure"].values.tolist(), signed.verdict.values[0].tolist(), strict=True))
+    assert texts["spearman"].startswith("depends on the weights, whose loss turns the map round")
+    assert float(signed["mean"].sel(measure="spearman").item()) == pytest.approx(-1)
+    absolute = parameter_randomisation(
+        turned, twelve, "saliency", options=SIGNED, seeds=3, absolute=True, progress=False
+    )
+    assert str(absolute.verdict.values[0, 0]).startswith("does not depend")
+
+
+class Turned(nn.Module):
+    """Starts with its weights times −1."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 256) / 16)
+
+    def reset_parameters(self):
+        self.weight.neg_()
+
+    def forward(self, x):
+        return x @ self.weight.T
+
+
 def test_numbers_are_those_of_the_networks_themselves(conv, twelve):
     from workbench.classifiers.randomise import partly_randomised
 

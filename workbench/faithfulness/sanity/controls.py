@@ -13,7 +13,7 @@ DRAWS = 100  # pairs of unrelated maps
 
 
 def other_images(question: Question, maps: Maps) -> Floats:
-    """Similarity of each image's map with the maps of (at most five) other images, mean over these: (explainer, measure,
+    """Similarity of each image's map with the maps of at most five other images, their mean: (explainer, measure,
     image). High where an explainer gives every image much the same map."""
     return np.stack([_other_images(question, maps[name]) for name in question.names])
 

@@ -67,7 +67,10 @@ def input_invariance(
     ]
     chances = [[chance(row) for row in rows] for rows in unrelated(question, maps)]
     means = Means.over(faces, seed)
-    verdicts = [_verdict(question, means, found[e], difference[e], tolerance) for e in range(len(question.names))]
+    verdicts = [
+        _verdict(question, means, found[e], difference[e], tolerance, next(filter(None, reasons[e]), ""))
+        for e in range(len(question.names))
+    ]
     per_image, one = ("explainer", "measure", "image"), ("explainer", "measure")
     return xr.Dataset(
         {
@@ -201,10 +204,10 @@ def _difference(question: Question, one: NativeMaps, other: NativeMaps) -> Float
     return found
 
 
-def _verdict(question: Question, means: Means, found: Floats, difference: Floats, tolerance: float) -> str:
+def _verdict(question: Question, means: Means, found: Floats, difference: Floats, tolerance: float, reason: str) -> str:
     known = difference[np.isfinite(difference)]
     if not len(known):
-        return "not testable: no image has a map of both networks"
+        return f"not testable: {reason or 'no image has a map of both networks'}"
     lost = len(difference) - len(known)
     missing = f"; {lost} of {len(difference)} images without both maps" if lost else ""
     if known.max() <= tolerance:

@@ -126,7 +126,7 @@ def _verdict(run: Run, explainer: int, measure: int) -> str:
         )
     if mean.high > (1 + chance.mean) / 2:
         return f"undecided: with all weights random {what}, {beside}; more images or random networks are needed{lost}"
-    if mean.high < chance.low:
+    if mean.high < min(chance.low, 0):
         return f"depends on the weights, whose loss turns the map round ({what}; {beside}); compare without signs{lost}"
     return (
         f"depends on the weights: with all of them random maps are no more alike than unrelated ones "
