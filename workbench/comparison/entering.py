@@ -38,3 +38,11 @@ def entering(maps: xr.DataArray, by: str | None) -> Texts:
     if target.startswith("expression:"):
         return np.full((maps.sizes[MODEL], maps.sizes[IMAGE]), explains(target), dtype=object)
     return groups(maps)
+
+
+def explaining(maps: xr.DataArray, expression: str) -> xr.DataArray | None:
+    """Of maps with several targets those that explain this expression, None where no target does; else all of them."""
+    if TARGET not in maps.dims:
+        return maps
+    names = [explains(target) for target in maps[TARGET].values]
+    return maps.isel({TARGET: names.index(expression)}) if expression in names else None

@@ -11,12 +11,12 @@ import numpy.typing as npt
 import xarray as xr
 
 from workbench.canonical import FRAMES, load_frame
-from workbench.comparison.entering import entering, explains
+from workbench.comparison.entering import entering, explaining
 from workbench.errors import UnknownNameError, UsageError
 from workbench.heatmaps.aggregate import domain_of, usable
 from workbench.heatmaps.checks import check
 from workbench.heatmaps.resampling import Units, draw_weights, replicates, units_of
-from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, IMAGE, LAYER, MODEL, TARGET, X, Y
+from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, IMAGE, LAYER, MODEL, X, Y
 
 STEP: Final = "step"
 REFERENCES: Final = ("last", "first", "previous")
@@ -41,12 +41,10 @@ class _Road:
         part, place = self.maps, int(self.steps[step])
         if self.along == LAYER:
             part = part.isel({LAYER: place})
-        if TARGET in part.dims:
-            named = [explains(t) == expression for t in part[TARGET].values]
-            if not any(named):
-                return None
-            part = part.isel({TARGET: named.index(True)})
-        return part, place if self.along == MODEL else self.model
+        named = explaining(part, expression)
+        if named is None:
+            return None
+        return named, place if self.along == MODEL else self.model
 
     def images(self, step: int, expression: str, explainer: int, normalise: str) -> npt.NDArray[np.intp]:
         """Positions of the images whose maps enter the mean of this expression."""

@@ -63,6 +63,7 @@ def group_difference(
         f"Hatched: pixels with p ≤ {level} by the maximum statistic, corrected over all tests."
     )
     width = max(120 + len(expressions) * (tile + 8), 330)
+    footer = footer.replace(" ≤ ", "\N{NO-BREAK SPACE}≤\N{NO-BREAK SPACE}")
     lines = textwrap.wrap(footer, int((width - 24) / 6))
     sheet = Sheet(len(models), len(expressions), tile_size, left=108, under=36, bottom=66 + 14 * len(lines))
     features = scaled_features(frame, size) if frame is not None else []

@@ -427,3 +427,23 @@ def test_masks_of_another_frame_or_of_expressions_are_refused(build):
         compare_groups(maps, "kind", masks=load_masks("facs-au"))
     with pytest.raises(UsageError, match="by expression"):
         compare_groups(maps, "kind", masks=load_masks("friesen-ekman"))
+
+
+def test_every_target_of_the_maps_is_compared_on_all_faces(build):
+    """Two targets: each is the expression that its maps explain, whatever the network calls the faces."""
+    import xarray as xr
+
+    one, other = build("aaaaaabbbbbb"), build("aaaaaabbbbbb", seed=1)
+    both = xr.concat([one, other], "target").assign_coords(target=["expression:fear", "expression:anger"])
+    both = both.assign_coords(predicted=(("model", "image"), [["sadness"] * 12]))
+    found = compare_groups(both, "kind", by_expression="all", **AS_IT_IS)
+    for maps, name in ((one, "fear"), (other, "anger")):
+        wanted = fear(compare_groups(maps, "kind", **AS_IT_IS))
+        cell = found.isel(model=0, explainer=0, contrast=0).sel(expression=name)
+        np.testing.assert_array_equal(cell["t"], wanted["t"])
+        np.testing.assert_array_equal(cell["p_max"], wanted["p_max"])
+    assert str(found["reason"].sel(expression="sadness").values.item()) == "no map explains this expression"
+    with pytest.raises(UsageError, match="several layers"):
+        compare_groups(one.expand_dims(layer=["a", "b"]), "kind")
+    with pytest.raises(UnknownNameError, match="grouping"):
+        compare_groups(one, "kind", by_expression="everyone")

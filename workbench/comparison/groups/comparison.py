@@ -11,7 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from workbench.canonical import FRAMES, load_frame
-from workbench.comparison.entering import EVERYONE, entering
+from workbench.comparison.entering import entering, explaining
 from workbench.comparison.groups.contrast import Contrast
 from workbench.comparison.groups.equal import equal_n as subsampled
 from workbench.comparison.groups.levels import levels_of
@@ -19,12 +19,12 @@ from workbench.comparison.groups.table import Table
 from workbench.comparison.groups.testing import tested, tested_regions
 from workbench.comparison.groups.units import Means, grid_of, unit_means
 from workbench.errors import FrameMismatchError, UnknownNameError, UsageError
-from workbench.heatmaps.aggregate import domain_of, grouping
+from workbench.heatmaps.aggregate import domain_of
 from workbench.heatmaps.checks import check
 from workbench.heatmaps.resampling import MINIMUM_UNITS, units_of
 from workbench.masks import MaskSet
 from workbench.masks.maskset import ANY_FRAME
-from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, IMAGE, MODEL
+from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, IMAGE, LAYER, MODEL
 
 DESIGNS: Final = ("auto", "between", "paired")
 DRAWS: Final = 1_000
@@ -55,11 +55,11 @@ def compare_groups(
 ) -> xr.Dataset:
     """How the maps of two groups differ (first − second), for every network, explainer, expression and pair of groups.
 
-    maps: per-image maps. by: a column of the faces (`gender`, read from `group_gender`), several of them (their
-    intersections, such as `female × old`), or an array (image,), for instance of real and generated pictures. Images
-    without a group are counted and left out. contrasts: pairs of groups; None: all pairs. by_expression, normalise,
-    domain: as `global_heatmaps` (by_expression may be `all`: every image enters the expression that its map explains;
-    domain None: the maps' own, else their frame's). masks: action units or regions.
+    maps: per-image maps, of one target or of several. by: a column of the faces (`gender`, read from `group_gender`),
+    several of them (their intersections, such as `female × old`), or an array (image,), for instance of real and
+    generated pictures. Images without a group are counted and left out. contrasts: pairs of groups; None: all pairs.
+    by_expression, normalise, domain: as `global_heatmaps` (by_expression may be `all`: every image enters the
+    expression that its map explains; domain None: the maps' own, else their frame's). masks: action units or regions.
     minimum: units a group (paired: units in both) below which a cell is named and left out. draws: arrangements behind
     each p (None: 1,000, and at least 20 a test of the call); where there are fewer in all, every one. cluster_level:
     two-sided p of a pixel's t from which it joins a cluster. equal_n: subsamples of equal size (0: none). rows: pixels
@@ -94,15 +94,18 @@ def compare_groups(
     164; Hedges 1981, Journal of Educational Statistics 6(2); Sassenhagen & Draschkow 2019, Psychophysiology 56 (what a
     cluster test licenses).
     """
-    maps = check(maps)
+    maps = check(maps, several=True)
+    if LAYER in maps.dims:
+        raise UsageError("the maps have several layers; select one, maps.sel(layer=…)")
     if IMAGE not in maps.dims:
         raise UsageError("these maps are global already; compare_groups() takes maps of single images")
     _check_options(design, minimum, draws, cluster_level, equal_n, rows)
     levels = levels_of(maps, by, contrasts)
     grid = grid_of(maps, _inside(maps, domain), rows)
     regions = _regions(maps, masks)
-    entered, units = entering(maps, by_expression), units_of(maps)
-    by_expression = EVERYONE if by_expression == EVERYONE else grouping(maps, by_expression)
+    units = units_of(maps)
+    parts = [explaining(maps, name) for name in BASIC_EXPRESSIONS]
+    entered = [None if part is None else entering(part, by_expression) for part in parts]
     table = Table(maps, levels, grid, masks)
     tests = int(np.prod(table.shape))
     wanted = max(DRAWS, DRAWS_A_TEST * tests) if draws is None else draws
@@ -110,10 +113,14 @@ def compare_groups(
     used = sorted({group for pair in levels.contrasts for group in pair})
     left_out = []
     for m, x, e in np.ndindex(table.shape[:3]):
-        said = entered[m] == BASIC_EXPRESSIONS[e]
+        part, who = parts[e], entered[e]
+        if part is None or who is None:
+            table.skip((m, x, e, slice(None)), "no map explains this expression")
+            continue
+        said = who[m] == BASIC_EXPRESSIONS[e]
         means = {
             group: unit_means(
-                maps, (m, x), np.flatnonzero(said & (levels.of == group)), normalise, units, grid, regions
+                part, (m, x), np.flatnonzero(said & (levels.of == group)), normalise, units, grid, regions
             )
             for group in used
         }
@@ -146,7 +153,7 @@ def compare_groups(
     return table.dataset().assign_attrs(
         frame=str(maps.attrs.get("frame", "")),
         by=levels.name,
-        by_expression=by_expression,
+        by_expression=by_expression or "",
         normalise=normalise,
         unit=units.kind,
         unknown=levels.unknown,

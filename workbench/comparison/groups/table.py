@@ -71,7 +71,7 @@ class Table:
             self.numbers[name][cell] = value
         self.words["design"][cell] = design
 
-    def skip(self, cell: Cell, reason: str) -> None:
+    def skip(self, cell: Cell | tuple[int, int, int, slice], reason: str) -> None:
         """No test in this cell."""
         self.words["reason"][cell] = self.words["equal_n_reason"][cell] = reason
 
