@@ -131,7 +131,7 @@ def measure(ground: Ground, values: npt.NDArray[np.floating[Any]], *, controls: 
         for name, row in own.items()
         for k in np.flatnonzero(np.isnan(row)).tolist()
     }
-    return Cell("", own, chance, _uniform(ground, masks), centre, equal, face, seen.area, seen.covered, why)
+    return Cell("", own, chance, _uniform(ground, masks, places), centre, equal, face, seen.area, seen.covered, why)
 
 
 def nothing(ground: Ground, reason: str, area: float = float("nan"), covered: float = 0.0) -> Cell:
@@ -167,14 +167,16 @@ def centre_scores(ground: Ground, data: Pixels) -> Rows:
     return ground.centre[key]
 
 
-def _uniform(ground: Ground, masks: Pixels) -> Rows:
-    """A map that is the same everywhere, all of it foreground; NaN for what takes values, which it has none of."""
+def _uniform(ground: Ground, masks: Pixels, places: Row) -> Rows:
+    """A map that is the same everywhere, all of it foreground; NaN for what ranks or correlates values."""
     whole = np.ones((1, masks.shape[1]), bool)
-    block = Block(whole.astype(np.float64), whole, masks)
-    return {
-        name: block.of(score)[0] if score.takes == "foreground" else ground.nothing[name]
-        for name, score in ground.scores.items()
-    }
+    block, found = Block(whole.astype(np.float64), whole, masks), ground.nothing
+    for name, score in ground.scores.items():
+        if score.even is not None:
+            found[name] = np.array([score.even(mask, places) for mask in masks], dtype=np.float64)
+        elif score.takes == "foreground":
+            found[name] = block.of(score)[0]
+    return found
 
 
 def _chance_face(ground: Ground, values: Row, foreground: Pixels, masks: Pixels, counted: Pixels) -> Row:

@@ -87,7 +87,7 @@ class Columns:
         self.data[f"reason_{s}"] = t.words(lambda at, k: cells[at].why.get((s, -1 if k is None else k), ""))
         if s == "iou":
             self.data["rank_of_own_mask"] = self.data.pop("rank_of_own_mask_iou")
-        if t.ground.scores[s].takes != "foreground":
+        if np.isnan(self.data[f"uniform_{s}"][1]).all():
             self.reasons[f"uniform_{s}"] = "a uniform map has no values to rank or correlate"
         for control, partners_of in CONTROLS.items():
             found = self._control(partners_of, s)
