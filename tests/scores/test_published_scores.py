@@ -77,7 +77,7 @@ MEAN_BY_MASK = [
 @pytest.fixture(scope="module")
 def table(published):
     heat = load_folder(published / "by_network").assign_attrs(frame="published")
-    return evaluate(heat, load_masks(published / "ground_truth"))
+    return evaluate(heat, load_masks(published / "ground_truth"), nulls=("toroidal",), progress=False)
 
 
 @pytest.mark.parametrize(("name", "text"), [("iou", IOU), ("precision", PRECISION), ("recall", RECALL), ("f1", F1)])
@@ -129,15 +129,22 @@ def test_the_mean_of_each_expression_with_each_mask(table):
     np.testing.assert_allclose(found, MEAN_BY_MASK, atol=5.1e-4)
 
 
-def test_without_replicates_nothing_is_tested(table):
-    assert set(np.char.partition(table["verdict"].values.ravel().astype(str), ",")[:, 0]) == {
-        "one map without replicates"
-    }
+def test_all_shifts_all_labels_and_the_verdicts(table):
+    found = summary(table)
+    null = found["nulls"]["toroidal"]
+    assert (null["draws"], null["tests"], null["least_at_smallest"]) == (61_600, 72, 1)
+    assert (f"{null['mean']:.3f}", f"{null['percentile_95']:.3f}") == ("0.152", "0.358")
+    assert f"{null['smallest_p']:.4f}" == "0.0018"
+    assert (null["below_05"], null["below_05_bh"], null["below_05_by"]) == (15, 0, 0)
+    assert f"{found['labels'][0]['mean']:.4f} {found['labels'][0]['p']:.2f}" == "0.2634 0.39"
+    assert found["verdicts"] == {"chance": 72}
+    assert "15 of 72 cells have p ≤ .05, 0 after Benjamini–Hochberg, 0 after Benjamini–Yekutieli" in found["caution"]
+    assert "gives 0.263 on average, p .39" in found["caution"]
 
 
 def test_inside_the_face_chance_is_higher_and_scores_hardly_move(published, table):
     heat = load_folder(published / "by_network").assign_attrs(frame="published")
-    face = evaluate(heat, load_masks(published / "ground_truth"), domain="face", scores=())
+    face = evaluate(heat, load_masks(published / "ground_truth"), domain="face", scores=(), nulls=())
     assert float(face["chance_iou"].mean()) == pytest.approx(0.205, abs=5e-4)
     np.testing.assert_allclose(face["chance_iou"], table["chance_iou_face"])
     assert abs(float(face["iou"].mean()) - float(table["iou"].mean())) < 0.002

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
+from workbench.figures.branch_numbers import Numbers, numbers_of
 from workbench.masks import MaskSet
 from workbench.vocabulary import EXPRESSION
 
@@ -17,7 +18,7 @@ class Tree:
     """One dendrogram's data; `support` is one share for each merge, or None with the `reason`.
 
     Without a tree (fewer than two networks with a map) `linkage` is empty and `reason` says why. `left_out` names
-    networks without a map, and why.
+    networks without a map, and why. numbers: what stands at the branches; order: leaves from top to bottom.
     """
 
     explainer: str
@@ -28,6 +29,8 @@ class Tree:
     support: tuple[float, ...] | None = None
     reason: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
+    numbers: Numbers | None = None
+    order: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,8 @@ def grow(maps: xr.DataArray, heat: xr.DataArray, seed: int = 0) -> tuple[list[Tr
                     tree.support,
                     str(tree.reason),
                     dict(tree.left_out),
+                    numbers_of(tree),
+                    tree.leaf_order,
                 )
             )
     return trees, notes

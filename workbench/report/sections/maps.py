@@ -95,6 +95,8 @@ def trees(s: Sources) -> list[dict[str, Any]]:
                 tree.linkage,
                 support=tree.support,
                 reason=tree.reason,
+                numbers=tree.numbers,
+                order=tree.order,
                 maximum=maximum,
                 unrecognised={m for m, e in s.marked if e == tree.expression},
                 title=tree.expression,
