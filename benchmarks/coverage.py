@@ -21,9 +21,14 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 import numpy as np
 from scipy import ndimage, stats
 
+from workbench.figures import theme
 from workbench.heatmaps.resampling import Units, leave_out_weights
 from workbench.scores import SCORES
 from workbench.scores.cell import Ground
@@ -254,6 +259,27 @@ def tables(results: dict[str, dict[str, list[float]]]) -> Iterator[str]:
             )
 
 
+def picture(results: dict[str, dict[str, list[float]]], file: Path) -> None:
+    """Coverage of the four rules over the number of units, one panel a group of populations."""
+    sizes = sorted({int(key.rsplit(" ", 1)[1]) for key in results})
+    colours = dict(zip(RULES, (theme.INK, theme.BLOB, theme.OTHER, theme.OWN), strict=True))
+    with plt.rc_context({**theme.RC, "figure.facecolor": "white", "savefig.facecolor": "white"}):
+        figure, axes = plt.subplots(1, len(GROUPS), figsize=(9, 2.8), sharey=True, layout="constrained")
+        for axis, (group, faces) in zip(axes, GROUPS.items(), strict=True):
+            axis.axhspan(90, 97, color=theme.MISSING, lw=0)
+            for rule in RULES:
+                means = [100 * pooled(results, faces, n, rule).mean() for n in sizes]
+                axis.plot(sizes, means, color=colours[rule], marker="o", ms=3, lw=2.2 if rule == "ours" else 1.2)
+            axis.set(title=group, xscale="log", xlabel="units", ylim=(40, 100))
+            axis.set_xticks(sizes, [str(n) for n in sizes])
+            axis.minorticks_off()
+        axes[0].set_ylabel("intervals that hold the truth, %")
+        lines = [plt.Line2D([], [], color=colours[rule], lw=2) for rule in RULES]
+        figure.legend(lines, RULES, loc="outside lower center", ncols=len(RULES))
+        figure.savefig(file, dpi=130)
+    plt.close(figure)
+
+
 def main() -> None:
     """Runs everything and prints the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -263,9 +289,13 @@ def main() -> None:
     parser.add_argument("--units", type=int, nargs="+", default=list(UNITS))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="the tables as a page, and what they are made of as .json beside it")
+    parser.add_argument("--read", type=Path, nargs="+", default=[], help=".json files of earlier runs; nothing is run")
+    parser.add_argument("--picture", type=Path, help="a PNG of coverage over the number of units")
     given = parser.parse_args()
     results: dict[str, dict[str, list[float]]] = {}
-    for units in given.units:
+    for file in given.read:
+        results |= json.loads(file.read_text())
+    for units in given.units if not given.read else ():
         for face in FACES:
             started = time.process_time()
             results[f"{face} {units}"] = run(
@@ -273,9 +303,12 @@ def main() -> None:
             )
             print(f"{face} {units}: {time.process_time() - started:.0f} s", flush=True)
         if given.out:
-            given.out.write_text("\n".join(tables(results)) + "\n")
             given.out.with_suffix(".json").write_text(json.dumps(results))
     print("\n".join(tables(results)))
+    if given.out:
+        given.out.write_text("\n".join(tables(results)) + "\n")
+    if given.picture:
+        picture(results, given.picture)
 
 
 if __name__ == "__main__":

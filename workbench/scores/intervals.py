@@ -10,19 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from workbench.heatmaps.resampling import Units, leave_out_weights, replicates, units_of
+from workbench.heatmaps.resampling import Units, leave_out_weights, replicates
 from workbench.scores.block import Block
 from workbench.scores.cell import LEAST_COVERAGE, Ground
 from workbench.scores.centre import centre_blob
 from workbench.scores.grey_rows import foregrounds, grey_rows
-from workbench.statistics.bootstrap import GROUPS, ends
+from workbench.statistics.bootstrap import GROUPS
 
 DRAWS: Final = 400
 _BLOCK_BYTES: Final = 32 * 2**20  # of float64 values that are scored at a time
 
 Row = npt.NDArray[np.float64]
 Scores = dict[str, npt.NDArray[np.float64]]
-Interval = dict[str, tuple[Row, Row]]
 
 
 @dataclass(frozen=True)
@@ -145,28 +144,3 @@ def _alike(rows: npt.NDArray[np.floating[Any]]) -> Iterator[tuple[npt.NDArray[np
         for key in dict.fromkeys(keys):
             same = np.array([k == key for k in keys])
             yield numbers[same], data[np.argmax(same)]
-
-
-def intervals_of(
-    ground: Ground,
-    maps: xr.DataArray,
-    model: int,
-    explainer: int,
-    images: npt.NDArray[np.intp],
-    normalise: str,
-    weights: npt.NDArray[np.float32],
-    columns: list[int],
-    estimate: Mapping[str, Row],
-    units: int,
-) -> Interval:
-    """Lower and upper end of the 95 % interval of each score against the masks in `columns`: name → (low, high) rows.
-
-    `estimate`: the scores of the undrawn mean, name → row over `columns`.
-    """
-    found = resampled(ground, maps, model, explainer, images, normalise, weights, units_of(maps))
-    result = {}
-    for name, score in ground.scores.items():
-        drawn, rest = found.drawn[name][:, columns], found.left_out[name][:, columns]
-        made = ends(estimate[name], drawn, rest, units, (score.low, score.high))
-        result[name] = made.low, made.high
-    return result
