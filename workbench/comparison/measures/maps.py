@@ -64,7 +64,7 @@ def wasserstein(maps: Rows, domain: Domain) -> Matrix:
     """Least mean way that heat must move to turn one map into the other, in heights of the grid (exact).
 
     A map's mass is what it has above its lowest value on the domain, made 1 in all and added up over at most 18 × 14
-    cells. On the maps of arXiv 2401.11835 35 × 28 cells change the distance by less than .0003.
+    cells. On the anger maps of arXiv 2401.11835 (66 pairs, up to .27 apart) 35 × 28 cells change it by at most .0004.
     """
     import ot  # type: ignore[import-untyped]  # it imports torch: not before it is needed
 
