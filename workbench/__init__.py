@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from workbench.classifiers import Classifier as Classifier
     from workbench.classifiers import load_classifier as load_classifier
     from workbench.comparison import cluster as cluster
+    from workbench.comparison import compare_groups as compare_groups
+    from workbench.comparison import grouping_test as grouping_test
+    from workbench.comparison import trajectory as trajectory
     from workbench.errors import WorkbenchError as WorkbenchError
     from workbench.explain import au_heatmap as au_heatmap
     from workbench.explain import explain as explain
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from workbench.faces import coded_aus as coded_aus
     from workbench.faces import demo_faces as demo_faces
     from workbench.faces import load_faces as load_faces
+    from workbench.faithfulness import au_occlusion as au_occlusion
+    from workbench.faithfulness import faithfulness as faithfulness
     from workbench.heatmaps import global_heatmaps as global_heatmaps
     from workbench.heatmaps import global_statistics as global_statistics
     from workbench.heatmaps import load as load_heatmaps  # noqa: F401
@@ -45,6 +50,8 @@ if TYPE_CHECKING:
     from workbench.scores import cam_cos as cam_cos
     from workbench.scores import evaluate as evaluate
     from workbench.scores import region_attributions as region_attributions
+    from workbench.scores import reliability as reliability
+    from workbench.scores import sweep as sweep
     from workbench.widgets import ImageExplorer as ImageExplorer
     from workbench.widgets import MaskPainter as MaskPainter
 
@@ -77,8 +84,15 @@ _ROOMS = {
     "attributions": "scores",
     "attribution_table": "scores",
     "region_attributions": "scores",
+    "reliability": "scores",
+    "sweep": "scores",
     "SCORES": "scores",
     "cluster": "comparison",
+    "compare_groups": "comparison",
+    "grouping_test": "comparison",
+    "trajectory": "comparison",
+    "faithfulness": "faithfulness",
+    "au_occlusion": "faithfulness",
     "report": "report",
     "ImageExplorer": "widgets",
     "MaskPainter": "widgets",
