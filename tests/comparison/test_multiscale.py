@@ -37,21 +37,29 @@ def test_a_ball_has_nearly_its_exact_p_and_the_plain_bootstrap_does_not(radius, 
     assert abs(plain - exact) > 5 * abs(found.p - exact)
 
 
-def test_pvclusts_formula_step_by_step():
-    """Weighted least squares of z on (√r, 1/√r), p = Φ(−(v − c)), its error by the delta method: by NumPy's lstsq."""
-    shares, r, draws = np.array([0.62, 0.7, 0.74, 0.8]), np.array([0.5, 0.8, 1.0, 1.4]), 500
-    z = -stats.norm.ppf(shares)
-    weight = draws * stats.norm.pdf(z) ** 2 / (shares * (1 - shares))
-    design = np.stack([r**0.5, r**-0.5], axis=1) * np.sqrt(weight)[:, None]
-    (v, c), (squares,), *_ = np.linalg.lstsq(design, z * np.sqrt(weight))
-    cov = np.linalg.inv(design.T @ design)
-    found = multiscale(shares, r, draws)
-    assert (found.v, found.c) == pytest.approx((v, c))
-    assert found.p == pytest.approx(stats.norm.cdf(-(v - c)))
+def test_the_fit_is_statsmodels_probit():
+    """Counts on (√r, 1/√r) with a probit link: coefficients, error and χ²; p = Φ(−(v − c)) by the delta method."""
+    glm = pytest.importorskip("statsmodels.genmod.generalized_linear_model").GLM
+    from statsmodels.genmod import families
+
+    held, r, draws = np.array([310, 350, 370, 500]), np.array([0.5, 0.8, 1.0, 1.4]), 500
+    design = -np.stack([r**0.5, r**-0.5], axis=1)
+    probit = families.Binomial(link=families.links.Probit())
+    reference = glm(np.stack([held, draws - held], axis=1), design, family=probit).fit(tol=1e-12)
+    (v, c), cov = reference.params, reference.cov_params()
+    found = multiscale(held / draws, r, draws)
+    assert (found.v, found.c) == pytest.approx((v, c), rel=1e-5)
+    assert found.p == pytest.approx(stats.norm.cdf(-(v - c)), rel=1e-6)
     error = stats.norm.pdf(v - c) * np.sqrt(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1])
-    assert found.standard_error == pytest.approx(error)
-    assert found.fit == pytest.approx(stats.chi2.sf(squares, 2))
-    assert found.chosen == pytest.approx(1 - stats.norm.cdf(v - c) / stats.norm.cdf(-c))
+    assert found.standard_error == pytest.approx(error, rel=1e-4)
+    assert found.fit == pytest.approx(stats.chi2.sf(reference.pearson_chi2, 2), rel=1e-4)
+    assert found.chosen == pytest.approx(max(0, 1 - stats.norm.cdf(v - c) / stats.norm.cdf(-c)), rel=1e-5)
+
+
+@pytest.mark.parametrize("small", [(0.98, 0.97), (0.99, 0.99), (0.99, 0.98)])
+def test_a_branch_that_only_small_resamples_lose_is_certain(small):
+    """Dropping the sizes at which every draw holds it would give p = .08, .76 and .01 here."""
+    assert multiscale([*small, *[1.0] * 8], R, 100).p > 0.99
 
 
 def test_p_is_uniform_on_a_flat_border():

@@ -14,6 +14,10 @@ from scipy.stats import chi2
 SCALES: Final = tuple(round(0.5 + 0.1 * k, 1) for k in range(10))
 """Sizes of resamples, as shares of the number of units."""
 MINIMUM_UNITS: Final = 20
+_ROUNDS: Final = 50
+_LEAST: Final = 1e-12
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Multiscale:
         draw of (almost) every size agreed, so that nothing could be fitted. chosen: the same corrected for the branch
         having been picked because the tree shows it, 1 − (1 − p)/Φ(−c).
     v, c: signed distance to the border of the region in which the branch exists, and the border's curvature, in
-        z(r) = v√r + c/√r. fit: p-value of the weighted squares' sum, small where that form does not hold.
+        z(r) = v√r + c/√r. fit: p-value of Pearson's χ² of the shares, small where that form does not hold.
     scales, shares: relative sizes r, and the share of resamples that hold the branch at each.
     """
 
@@ -52,9 +56,10 @@ def multiscale(
 ) -> Multiscale:
     """The approximately unbiased p-value from shares (R,) of resamples of relative sizes (R,), `draws` at each.
 
-    z = −Φ⁻¹(share) is fitted as v√r + c/√r by least squares weighted with the inverse variance of z, and
-    p = Φ(−(v − c)). Sizes at which no draw or every draw holds the branch carry no z and are left out; with fewer than
-    two others p is 1 or 0, without a standard error. Exact for a half space (c = 0), whose p-value is Φ(−v).
+    z(r) = −Φ⁻¹(share) is fitted as v√r + c/√r by iteratively reweighted least squares, which is the likelihood of the
+    counts, and p = Φ(−(v − c)). Weighted least squares of z alone would drop sizes at which every draw holds the
+    branch, and then call certain branches uncertain. With fewer than two sizes at which draws disagree p is 1 or 0,
+    without a standard error. Exact for a half space (c = 0), whose p-value is Φ(−v).
 
     Source: Shimodaira 2002, Systematic Biology 51, eq. 4–8; 2004, Annals of Statistics 32; Suzuki & Shimodaira 2006,
     Bioinformatics 22; `chosen`: Terada & Shimodaira 2017, arXiv 1711.00949.
@@ -68,14 +73,11 @@ def multiscale(
         valid = share[count > 0]
         p = nan if not valid.size else float(valid.mean() >= 0.5)
         return Multiscale(p, nan, p, nan, nan, nan, **kept)
-    z = -ndtri(share[used])
-    weight = count[used] * _density(z) ** 2 / (share[used] * (1 - share[used]))
-    design = np.stack([np.sqrt(r[used]), 1 / np.sqrt(r[used])], axis=1)
-    covariance = np.linalg.inv(design.T @ (weight[:, None] * design))
-    v, c = covariance @ design.T @ (weight * z)
-    squares = float((weight * (z - design @ [v, c]) ** 2).sum())
+    share, r, count = share[count > 0], r[count > 0], count[count > 0]
+    design = np.stack([np.sqrt(r), 1 / np.sqrt(r)], axis=1)
+    v, c, covariance, squares = _fitted(design, share, count)
     spread = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    freedom = int(used.sum()) - 2
+    freedom = len(share) - 2
     return Multiscale(
         float(ndtr(c - v)),
         float(_density(v - c) * np.sqrt(spread)),
@@ -85,6 +87,22 @@ def multiscale(
         float(chi2.sf(squares, freedom)) if freedom else float("nan"),
         **kept,
     )
+
+
+def _fitted(design: Floats, share: Floats, count: Floats) -> tuple[float, float, Floats, float]:
+    """v, c, their covariance, and Pearson's χ² of the shares."""
+    at = np.linalg.lstsq(design, -ndtri((share * count + 0.5) / (count + 1)), rcond=None)[0]
+    for _ in range(_ROUNDS):
+        z = design @ at
+        expected, density = np.clip(ndtr(-z), _LEAST, 1 - _LEAST), np.maximum(_density(z), _LEAST)
+        weight = count * density**2 / (expected * (1 - expected))
+        covariance = np.linalg.pinv(design.T @ (weight[:, None] * design))
+        before, at = at, covariance @ design.T @ (weight * (z - (share - expected) / density))
+        if np.abs(at - before).max() < 1e-10:
+            break
+    expected = np.clip(ndtr(-(design @ at)), _LEAST, 1 - _LEAST)
+    squares = float((count * (share - expected) ** 2 / (expected * (1 - expected))).sum())
+    return float(at[0]), float(at[1]), covariance, squares
 
 
 def _density(z: Any) -> Any:
