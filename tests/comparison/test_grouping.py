@@ -196,6 +196,7 @@ def test_corrections_are_over_the_expressions():
     np.testing.assert_allclose(found["p_holm"], 3 * found["p"])
     np.testing.assert_allclose(found["p_bh"], found["p"])
     assert found.attrs["tests"] == 3
+    assert found.attrs["needed"] == 6  # ten splits: all three at p = .1 would not do
     assert "unequal scatter" in found.attrs["licence"]
 
 

@@ -16,7 +16,7 @@ from workbench.comparison.clustering import cluster
 from workbench.comparison.distances import PUBLISHED
 from workbench.comparison.tree import Clustering, Matrix
 from workbench.errors import UnknownNameError, UsageError
-from workbench.statistics.multiplicity import benjamini_hochberg, holm
+from workbench.statistics.multiplicity import benjamini_hochberg, holm, least_at_smallest
 from workbench.statistics.permutation import p_value, resolution
 from workbench.vocabulary import EXPRESSION
 
@@ -101,7 +101,8 @@ def grouping_test(
     - `networks` (expression, group); `arrangements`, `resolution` (smallest p), `enumerated`, `left_out`, `reason` (why
       there is no test, else "").
 
-    attrs["licence"] says what a small p does and does not license.
+    attrs["licence"] says what a small p does and does not license; attrs["needed"], how many expressions must show the
+    smallest p before Benjamini–Hochberg at .05 accepts any.
 
     Raises UnknownNameError for a network that is not in the maps, UsageError for one without a group, for fewer than
     two groups, and as `cluster` does.
@@ -128,7 +129,10 @@ def grouping_test(
         out[key] = ((EXPRESSION, "group"), [row[key] for row in rows])
     out["p_bh"], out["p_holm"] = (EXPRESSION, benjamini_hochberg(out["p"])), (EXPRESSION, holm(out["p"]))
     out["left_out"] = (EXPRESSION, ["; ".join(f"{k}: {v}" for k, v in trees[e].left_out.items()) for e in expressions])
-    return out.assign_attrs(tests=int(np.isfinite(out["p"]).sum()), seed=seed, licence=LICENCE)
+    tests = int(np.isfinite(out["p"]).sum())
+    if tests:
+        out.attrs["needed"] = least_at_smallest(float(out["resolution"].max()), tests)
+    return out.assign_attrs(tests=tests, seed=seed, licence=LICENCE)
 
 
 def _names(groups: Mapping[str, str], known: list[str]) -> list[str]:

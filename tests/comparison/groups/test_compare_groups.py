@@ -192,6 +192,8 @@ def test_p_values_are_corrected_over_the_whole_call(build):
     np.testing.assert_allclose(found["p_differ_bh"].values[known], multipletests(p[known], method="fdr_bh")[1])
     np.testing.assert_allclose(found["p_everywhere"], np.minimum(6 * found["p_max"], 1), rtol=1e-5)
     assert "not “here”" in found.attrs["licence"]
+    assert found.attrs["needed"] == 1
+    assert compare_groups(maps, "kind", draws=99, **AS_IT_IS).attrs["needed"] == 2  # 6 · .01 / .05
 
 
 def test_there_are_twenty_draws_a_test_unless_told_otherwise(build):

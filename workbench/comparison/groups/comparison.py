@@ -84,9 +84,10 @@ def compare_groups(
     Variables (…, contrast, au or region), with masks: `region_difference`, mean of the normalised map in the region;
     `region_effect`; `region_p`; `region_p_max`, over the cell's regions; `region_p_bh`, over all of the call.
 
-    Attributes: `tests`, `region_tests`, `licence` (what a cluster test licenses), `left_out` (JSON: groups with too few
-    units), `unknown` (images without a group). Groups may differ in what else they hold (age, camera, expression's
-    strength): a difference says that maps differ, not that the group is why.
+    Attributes: `tests`, `region_tests`, `needed` (how many cells must show the smallest p that there is before the
+    correction at .05 accepts any; 1: a single one may be significant), `licence` (what a cluster test licenses),
+    `left_out` (JSON: groups with too few units), `unknown` (images without a group). Groups may differ in what else
+    they hold (age, camera, expression's strength): a difference says that maps differ, not that the group is why.
 
     Raises UsageError for global maps, unknown or overlapping groups, a single group, and values out of range;
     FrameMismatchError for masks of another frame.

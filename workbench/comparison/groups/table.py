@@ -15,7 +15,7 @@ from workbench.comparison.groups.levels import Levels
 from workbench.comparison.groups.testing import Tested
 from workbench.comparison.groups.units import Grid, Means
 from workbench.masks import MaskSet
-from workbench.statistics.multiplicity import benjamini_hochberg
+from workbench.statistics.multiplicity import benjamini_hochberg, least_at_smallest
 from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, MODEL, X, Y
 
 CONTRAST: Final = "contrast"
@@ -138,4 +138,7 @@ class Table:
             data["region_p_bh"] = ((*CELL, name), benjamini_hochberg(self.regions["region_p"]))
             region_tests = int(np.isfinite(self.regions["region_p"]).sum())
             coords[name] = self.masks.names
-        return xr.Dataset(data, coords, {"tests": tests, "region_tests": region_tests})
+        attrs = {"tests": tests, "region_tests": region_tests}
+        if tests:
+            attrs["needed"] = least_at_smallest(float(np.nanmax(self.numbers["resolution"])), tests)
+        return xr.Dataset(data, coords, attrs)
