@@ -1,6 +1,6 @@
 """How often intervals of scores hold the truth, and how often a true difference of 0 is called above 0.
 
-    OMP_NUM_THREADS=1 python benchmarks/coverage.py [--runs 1000] [--at 30 --runs-at 5000] [--out FILE.md]
+    OMP_NUM_THREADS=1 python benchmarks/coverage.py [--runs 200] [--at 30 --runs-at 5000] [--out FILE.md]
 
 Made-up maps of 24 × 20 pixels: a bright place on one part of the face (`on`), on its middle (`centre`) or beside it
 (`away`), of varying strength, plus smooth noise (.3, .7 and 1.5 of its height: clean, medium, noisy), positive part,
@@ -283,7 +283,7 @@ def picture(results: dict[str, dict[str, list[float]]], file: Path) -> None:
 def main() -> None:
     """Runs everything and prints the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--at", type=int, default=30, help="the number of units that --runs-at is for")
     parser.add_argument("--runs-at", type=int, default=5000)
     parser.add_argument("--units", type=int, nargs="+", default=list(UNITS))
