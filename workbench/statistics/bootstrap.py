@@ -89,8 +89,8 @@ def p_above(
     Student's t with k − 1 degrees of freedom, of the smaller of the estimate and the estimate corrected for bias, over
     `standard_error`: smooth, so that hundreds of draws resolve a correction over many cells. Below α only where the
     `corrected` interval of level 1 − 2α (on the plain scale) lies above `than`. Without `left_out` the standard error
-    is the bootstrap's alone, and false positives are two to three times as many. Where no draw differs from the others, 1, or
-    1/(B + 1) if all lie above. NaN as `ends` has no interval.
+    is the bootstrap's alone, and false positives are two to three times as many. Where no draw differs from the
+    others, 1, or 1/(B + 1) if all lie above. NaN as `ends` has no interval.
     """
     e, d, left = _columns(estimate, drawn, np.full((0, np.size(estimate)), np.nan) if left_out is None else left_out)
     p = np.full(len(e), np.nan)
