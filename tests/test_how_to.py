@@ -49,7 +49,8 @@ def test_adding_takes_under_20_lines(page):
 def _registered():
     import workbench as wb
     from workbench.assets import ASSETS
+    from workbench.faithfulness import FAITHFULNESS
     from workbench.scores.nulls import NULLS
 
-    registries = (wb.CLASSIFIERS, wb.EXPLAINERS, wb.SCORES, wb.MASKS, wb.LAYOUTS, ASSETS, NULLS)
+    registries = (wb.CLASSIFIERS, wb.EXPLAINERS, wb.SCORES, wb.MASKS, wb.LAYOUTS, ASSETS, NULLS, FAITHFULNESS)
     return [(registry, set(registry.names())) for registry in registries]
