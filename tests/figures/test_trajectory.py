@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from PIL import Image
@@ -94,3 +95,14 @@ def test_bad_input_is_refused():
     empty["similarity"] *= np.nan
     with pytest.raises(UsageError, match="no usable map"):
         figures.trajectory(empty)
+
+
+@pytest.mark.parametrize("panels", [1, 2, 3])
+def test_the_key_fits_in(panels):
+    names = ["anger", "fear", "sadness"][:panels]
+    figure = figures.trajectory(found().sel(expression=names))
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    assert figure.legends[0].get_window_extent(renderer).x1 <= figure.get_size_inches()[0] * 100
+    top = max(ax.get_tightbbox(renderer).y1 for ax in figure.axes)
+    assert figure.legends[0].get_window_extent(renderer).y0 >= top

@@ -27,6 +27,7 @@ _CONTROLS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 }
 _WORDS: Final = {"last": "the last step", "first": "the first step", "previous": "the step before"}
 _COLUMNS: Final = 3
+_NARROWEST: Final = 4.0  # inches, for the key
 _MOST_TICKS: Final = 7
 
 
@@ -66,12 +67,14 @@ def trajectory(
     columns = min(_COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
     width, height, left, foot = 2.35, 1.6, 0.62, 0.5
-    per_row = 1 if columns == 1 else 2
+    per_row = 2 if columns == _COLUMNS else 1
     head = 0.3 + 0.17 * -(-len(handles) // per_row)
     missing = [str(e) for e, there in zip(found["expression"].values, known, strict=True) if not there]
     note = f"no map: {', '.join(missing)}" if missing else ""
     under = 0.25 if note else 0.0
-    figure = theme.new_figure(left + columns * (width + 0.3), head + rows * (height + foot + 0.3) + under)
+    figure = theme.new_figure(
+        max(left + columns * (width + 0.3), _NARROWEST), head + rows * (height + foot + 0.3) + under
+    )
     low = _lowest(found, beside[1].values if beside is not None else np.zeros(0))
     for index, expression in enumerate(shown):
         row, column = divmod(index, columns)
