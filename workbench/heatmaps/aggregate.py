@@ -18,7 +18,8 @@ from workbench.vocabulary import expression as to_expression
 GROUPINGS: Final = ("predicted", "labelled", "correct")
 FLAGS: Final = ("folded", "turned")
 """Coordinates (image,) of bool that `canonical.face_flags` makes: faces that the canonical face shows badly."""
-_BLOCK_BYTES: Final = 64 * 2**20
+_BLOCK_BYTES: Final = 32 * 2**20
+_READ_AT_ONCE: Final = 256  # images side by side in a file; single ones cost as much as the chunk that they lie in
 
 Texts = npt.NDArray[np.object_]
 Floats = npt.NDArray[np.float32]
@@ -110,7 +111,7 @@ def blocks(
     known = maps.coords["status"].transpose(MODEL, EXPLAINER, IMAGE).values if "status" in maps.coords else None
     for start in range(0, len(images), size):
         chosen = images[start : start + size]
-        values = np.asarray(maps.isel({MODEL: model, EXPLAINER: explainer, IMAGE: chosen}).values, dtype=np.float32)
+        values = _read(maps, model, explainer, chosen)
         missing = np.isnan(values)
         high = np.where(missing, -np.inf, values).max(axis=(1, 2))
         low = np.where(missing, np.inf, values).min(axis=(1, 2))
@@ -128,6 +129,19 @@ def blocks(
             if said == OK and np.isnan(scaled[k]).all():
                 status[k] = "nothing positive"
         yield chosen, (scaled if pixels is None else scaled[:, pixels]), status
+
+
+def _read(maps: xr.DataArray, model: int, explainer: int, chosen: npt.NDArray[np.intp]) -> Floats:
+    """Maps (n, y, x) of these images, out of pieces of storage as they lie there."""
+    stored = maps.variable.isel({MODEL: model, EXPLAINER: explainer}).transpose(IMAGE, Y, X)
+    values = np.empty((len(chosen), *stored.shape[1:]), dtype=np.float32)
+    piece = chosen // _READ_AT_ONCE
+    for number in dict.fromkeys(piece.tolist()):
+        rows = np.flatnonzero(piece == number)
+        wanted = chosen[rows]
+        first = int(wanted.min())
+        values[rows] = stored.isel({IMAGE: slice(first, int(wanted.max()) + 1)}).values[wanted - first]
+    return values
 
 
 def usable(
@@ -229,27 +243,31 @@ def global_heatmaps(
         computed = maps.coords["status"].transpose(MODEL, EXPLAINER, IMAGE).values != NO_DATA
     carried = {name: np.zeros(shape, dtype=np.int64) for name in flags}
     coverage = np.full(shape, np.nan, dtype=np.float32)
+    number = {name: e for e, name in enumerate(BASIC_EXPRESSIONS)}
     for m in range(shape[0]):
-        for e, name in enumerate(BASIC_EXPRESSIONS):
-            images = np.flatnonzero(entered[m] == name)
+        expression = np.array([number.get(name, -1) for name in entered[m]], dtype=np.intp)
+        for e in range(shape[2]):
             for flag, who in flags.items():
-                carried[flag][m, :, e] = who[images].sum()
-            left_out[m, :, e] = (dropped[images] & computed[m][:, images]).sum(axis=-1)
-            images = images[~dropped[images]]
-            for x in range(shape[1] if len(images) else 0):
-                total, count = np.zeros(grid), np.zeros(grid, dtype=np.int64)
-                for _, values, status in blocks(maps, m, x, images, normalise):
-                    good = np.array([s == OK for s in status])
+                carried[flag][m, :, e] = who[expression == e].sum()
+            left_out[m, :, e] = (dropped & computed[m])[:, expression == e].sum(axis=-1)
+        images = np.flatnonzero((expression >= 0) & ~dropped)
+        for x in range(shape[1] if len(images) else 0):
+            total, count = np.zeros((shape[2], *grid)), np.zeros((shape[2], *grid), dtype=np.int64)
+            for chosen, values, status in blocks(maps, m, x, images, normalise):
+                state = np.array(status)
+                for e in np.unique(expression[chosen]):
+                    here = expression[chosen] == e
+                    good = here & (state == OK)
                     n[m, x, e] += int(good.sum())
-                    left_out[m, x, e] += sum(s not in (OK, NO_DATA) for s in status)
+                    left_out[m, x, e] += int((here & ~np.isin(state, (OK, NO_DATA))).sum())
                     present = ~np.isnan(values[good])
-                    total += np.where(present, values[good], 0).sum(axis=0, dtype=np.float64)
-                    count += present.sum(axis=0)
-                if n[m, x, e] == 0:
-                    continue
+                    total[e] += np.where(present, values[good], 0).sum(axis=0, dtype=np.float64)
+                    count[e] += present.sum(axis=0)
+            for e in np.flatnonzero(n[m, x]):
                 with np.errstate(invalid="ignore"):
-                    heat[m, x, e] = stretch(np.where(count > 0, total / np.maximum(count, 1), np.nan), d)
-                seen = count[(count > 0) if d is None else d & (count > 0)]
+                    mean = np.where(count[e] > 0, total[e] / np.maximum(count[e], 1), np.nan)
+                heat[m, x, e] = stretch(mean, d)
+                seen = count[e][(count[e] > 0) if d is None else d & (count[e] > 0)]
                 coverage[m, x, e] = seen.min() / n[m, x, e] if seen.size else np.nan
     cell = (MODEL, EXPLAINER, EXPRESSION)
     out = xr.DataArray(

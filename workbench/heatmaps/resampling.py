@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -91,18 +92,46 @@ def replicates(
 
     One matrix product of weights and normalised maps per block of images, so memory does not grow with their number.
     """
-    total: npt.NDArray[np.floating[Any]] = np.zeros((len(weights), int(pixels.sum())), dtype=np.float32)
-    mass: npt.NDArray[np.floating[Any]] = np.zeros((len(weights), 1), dtype=np.float32)
-    for chosen, values, status in blocks(maps, model, explainer, images, normalise, pixels):
+    return replicates_of(maps, model, explainer, [images], normalise, pixels, [weights[:, images]])[0]
+
+
+def replicates_of(
+    maps: xr.DataArray,
+    model: int,
+    explainer: int,
+    cells: Sequence[npt.NDArray[np.intp]],
+    normalise: str,
+    pixels: npt.NDArray[np.bool_],
+    weights: Sequence[npt.NDArray[np.float32]],
+) -> list[npt.NDArray[np.floating[Any]]]:
+    """The same of several cells of one network and explainer, which share no image, in one pass over the images.
+
+    weights: of each cell (draws, its images). Memory is that of all the mean maps.
+    """
+    images = np.concatenate([*cells, np.zeros(0, np.intp)])
+    cell = np.repeat(np.arange(len(cells)), [len(one) for one in cells])
+    place = np.concatenate([*(np.arange(len(one)) for one in cells), np.zeros(0, np.intp)])
+    order = np.argsort(images, kind="stable")
+    totals: list[npt.NDArray[np.floating[Any]]] = [
+        np.zeros((len(w), int(pixels.sum())), dtype=np.float32) for w in weights
+    ]
+    masses: list[npt.NDArray[np.floating[Any]]] = [np.zeros((len(w), 1), dtype=np.float32) for w in weights]
+    start = 0
+    for chosen, values, status in blocks(maps, model, explainer, images[order], normalise, pixels):
+        block = order[start : start + len(chosen)]
+        start += len(chosen)
         good = np.array([s == OK for s in status])
-        w, v = weights[:, chosen[good]], values[good]
-        missing = np.isnan(v)
-        if missing.any():
-            v[missing] = 0
-            mass = mass + w @ (~missing).astype(np.float32)
-        else:
-            mass = mass + w.sum(axis=1, keepdims=True)
-        total += w @ v
+        for c in np.unique(cell[block]):
+            here = good & (cell[block] == c)
+            w, v = weights[c][:, place[block[here]]], values[here]
+            missing = np.isnan(v)
+            if missing.any():
+                v[missing] = 0
+                masses[c] = masses[c] + w @ (~missing).astype(np.float32)
+            else:
+                masses[c] = masses[c] + w.sum(axis=1, keepdims=True)
+            totals[c] += w @ v
     with np.errstate(invalid="ignore", divide="ignore"):
-        total /= mass  # 0/0 where a draw holds no map
-    return total
+        for total, mass in zip(totals, masses, strict=True):
+            total /= mass  # 0/0 where a draw holds no map
+    return totals

@@ -66,7 +66,8 @@ def save(maps: xr.DataArray, path: str | Path) -> Path:
         raise UsageError(f"heatmaps are saved as .nc or .zarr, not {path.name!r}")
     if path.suffix == ".zarr" and importlib.util.find_spec("zarr") is None:
         raise UsageError(f"{path.name!r} needs the zarr package; install facs-workbench[zarr], or save as .nc")
-    dataset = _encoded(maps.astype(np.float32)).to_dataset(name="heatmap")
+    single = maps if maps.dtype == np.float32 else maps.astype(np.float32)  # which would read what is mapped from disk
+    dataset = _encoded(single).to_dataset(name="heatmap")
     chunk = tuple(
         min(n, 64) if d not in (Y, X) and i == maps.ndim - 3 else (n if d in (Y, X) else 1)
         for i, (d, n) in enumerate(maps.sizes.items())
