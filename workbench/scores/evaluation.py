@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from workbench.errors import UsageError
 from workbench.heatmaps import check, global_heatmaps
-from workbench.heatmaps.aggregate import groups, usable
+from workbench.heatmaps.aggregate import groups, usable_cells
 from workbench.heatmaps.arithmetic import rule
 from workbench.heatmaps.checks import NO_DATA, roles
 from workbench.heatmaps.resampling import describe, draw_weights, units_of
@@ -23,7 +23,7 @@ from workbench.scores.ceiling import ceiling
 from workbench.scores.cell import Ground
 from workbench.scores.columns import NO_REPLICATES, Columns
 from workbench.scores.domains import domain_name, domain_of, face_domain, same_frame
-from workbench.scores.intervals import DRAWS, resampled
+from workbench.scores.intervals import DRAWS, resampled_cells
 from workbench.scores.registry import SCORES
 from workbench.scores.reliability import reliability
 from workbench.scores.significance import DEFAULT_NULLS, chosen_nulls, draws_for
@@ -176,17 +176,27 @@ def _add_bounds(
     """Intervals of every cell; draws of units are common to all networks and explainers."""
     units, entered = units_of(maps), groups(maps, by)
     weights = draw_weights(units, draws, seed)
-    for m, x, e in np.ndindex(table.shape):
-        at = (m, table.methods[x], e)
-        images = usable(maps, m, table.methods[x], np.flatnonzero(entered[m] == table.expressions[e]), normalise)
-        named = {s for s in units.subject[images] if s}
-        table.who[m, x, e] = describe(len(images), len(named))
-        table.n_subjects[m, x, e] = len(named) if any(units.subject) else np.nan
-        table.interval_reason[m, x, e] = table.cells[at].reason or units.shortfall(images)
-        if not table.interval_reason[m, x, e]:
-            found = resampled(table.ground, maps, m, table.methods[x], images, normalise, weights, units)
-            table.bounds[at] = bounds(table.cells[at], found, table.ground.scores)
-        progress()
+    for m, x in np.ndindex(table.shape[:2]):
+        numbers = [np.flatnonzero(entered[m] == expression) for expression in table.expressions]
+        cells = usable_cells(maps, m, table.methods[x], numbers, normalise)
+        drawn = []
+        for e, images in enumerate(cells):
+            named = {s for s in units.subject[images] if s}
+            table.who[m, x, e] = describe(len(images), len(named))
+            table.n_subjects[m, x, e] = len(named) if any(units.subject) else np.nan
+            why = table.cells[m, table.methods[x], e].reason or units.shortfall(images)
+            table.interval_reason[m, x, e] = why
+            if why:
+                progress()
+            else:
+                drawn.append(e)
+        found = resampled_cells(
+            table.ground, maps, m, table.methods[x], [cells[e] for e in drawn], normalise, weights, units
+        )
+        for e, one in zip(drawn, found, strict=True):
+            at = (m, table.methods[x], e)
+            table.bounds[at] = bounds(table.cells[at], one, table.ground.scores)
+            progress()
 
 
 def _reliability(

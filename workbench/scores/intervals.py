@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from workbench.heatmaps.resampling import Units, leave_out_weights, replicates
+from workbench.heatmaps.resampling import Units, leave_out_weights, replicates_of
 from workbench.scores.block import Block
 from workbench.scores.cell import LEAST_COVERAGE, Ground
 from workbench.scores.centre import centre_blob
@@ -19,6 +19,7 @@ from workbench.statistics.bootstrap import GROUPS
 
 DRAWS: Final = 400
 _BLOCK_BYTES: Final = 32 * 2**20  # of float64 values that are scored at a time
+_MEANS_BYTES: Final = 256 * 2**20  # of mean maps that are held at a time, unless those of one cell are more
 
 Row = npt.NDArray[np.float64]
 Scores = dict[str, npt.NDArray[np.float64]]
@@ -56,16 +57,37 @@ def resampled(
     draw by draw, on `left_out` too, and given to `statistics.bootstrap.ends` and `p_above`. Images are read once, some
     at a time; memory is that of B + G mean maps in single precision.
     """
-    leaving = leave_out_weights(units, images, GROUPS)
-    means = replicates(maps, model, explainer, images, normalise, ground.cut, np.concatenate([weights, leaving]))
+    return next(resampled_cells(ground, maps, model, explainer, [images], normalise, weights, units))
+
+
+def resampled_cells(
+    ground: Ground,
+    maps: xr.DataArray,
+    model: int,
+    explainer: int,
+    cells: Sequence[npt.NDArray[np.intp]],
+    normalise: str,
+    weights: npt.NDArray[np.float32],
+    units: Units,
+) -> Iterator[Resampled]:
+    """The same of several cells of one network and explainer that share no image, read together while memory allows."""
+    together = max(1, _MEANS_BYTES // (4 * (len(weights) + GROUPS) * max(1, int(ground.cut.sum()))))
+    for start in range(0, len(cells), together):
+        part = cells[start : start + together]
+        rows = [np.concatenate([weights, leave_out_weights(units, images, GROUPS)])[:, images] for images in part]
+        made = replicates_of(maps, model, explainer, part, normalise, ground.cut, rows)
+        for images, means in zip(part, made, strict=True):
+            yield _scored(ground, means, len(weights), len(set(units.of[images].tolist())))
+
+
+def _scored(ground: Ground, means: npt.NDArray[np.floating[Any]], first: int, units: int) -> Resampled:
     own, blob = score_rows(ground, means)
-    first = len(weights)
     return Resampled(
         {name: rows[:first] for name, rows in own.items()},
         {name: rows[:first] for name, rows in blob.items()},
         {name: rows[first:] for name, rows in own.items()},
         {name: rows[first:] for name, rows in blob.items()},
-        len(set(units.of[images].tolist())),
+        units,
     )
 
 

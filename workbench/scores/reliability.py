@@ -10,9 +10,9 @@ import xarray as xr
 
 from workbench.errors import UsageError
 from workbench.heatmaps import check
-from workbench.heatmaps.aggregate import domain_of, grouping, groups, usable
+from workbench.heatmaps.aggregate import domain_of, grouping, groups, usable_cells
 from workbench.heatmaps.arithmetic import rule
-from workbench.heatmaps.resampling import Units, replicates, units_of
+from workbench.heatmaps.resampling import Units, replicates_of, units_of
 from workbench.scores.grey_rows import foregrounds, grey_rows
 from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, IMAGE, MODEL, X, Y
 
@@ -68,8 +68,8 @@ def reliability(
     other = {name: np.full(shape, np.nan) for name in _MEASURES}
     for m, x in np.ndindex(shape[:2]):
         cells: dict[int, Images] = {}
-        for e, expression in enumerate(BASIC_EXPRESSIONS):
-            images = usable(maps, m, x, np.flatnonzero(entered[m] == expression), normalise)
+        numbers = [np.flatnonzero(entered[m] == expression) for expression in BASIC_EXPRESSIONS]
+        for e, images in enumerate(usable_cells(maps, m, x, numbers, normalise)):
             n[m, x, e], counted[m, x, e] = len(images), len(set(units.of[images].tolist()))
             reason[m, x, e] = units.shortfall(images)
             if not reason[m, x, e]:
@@ -143,11 +143,9 @@ def _agreements(
     found: dict[str, list[Floats]] = {name: [] for name in _MEASURES}
     for start in range(0, len(order), step):
         part = order[start : start + step]
-        made = []
-        for images in cells:
-            weights = halves(units, images, part).reshape(2 * len(part), -1)
-            means = replicates(maps, model, explainer, images, normalise, pixels, weights)
-            made.append(means.reshape(2, len(part), -1))
+        weights = [halves(units, images, part)[:, :, images].reshape(2 * len(part), -1) for images in cells]
+        means = replicates_of(maps, model, explainer, cells, normalise, pixels, weights)
+        made = [mean.reshape(2, len(part), -1) for mean in means]
         for split in range(len(part)):
             first = np.array([means[0, split] for means in made], dtype=np.float64)
             second = np.array([means[1, split] for means in made], dtype=np.float64)
