@@ -140,14 +140,14 @@ def peers(name: str, net: Any, network: Classifier, faces: FaceSet, one: Any, ou
         ),
     )
     flipping = quantus.PixelFlipping(
-        features_in_step=3 * SIDE * SIDE // 14, perturb_baseline="black", disable_warnings=True, abs=False
+        features_in_step=SIDE * SIDE // 14, perturb_baseline="black", disable_warnings=True, abs=False
     )
     x = inputs.cpu().numpy()
     yield (
         "deletion",
         "Quantus PixelFlipping",
-        "1 face, 1 map, 14 steps",
-        ours(one, "deletion", controls=False, steps=14, fill="black"),
+        "1 face, 1 map, 42 steps",
+        ours(one, "deletion", controls=False, steps=42, fill="black"),
         lambda: flipping(
             model=net, x_batch=x, y_batch=np.array([COLUMN]), a_batch=smooth_map[:, None], channel_first=True,
             softmax=True, device=device,
