@@ -45,7 +45,7 @@ check-fast: $(DONE)-dev lint
 
 notebooks-check: $(DONE)-dev
 	GOMP_SPINCOUNT=1000 $(RUN) pytest -p no:cacheprovider -p no:xdist --nbval --nbval-current-env \
-	    --nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 120 notebooks
+	    --nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 600 notebooks
 
 notebooks: $(DONE)-dev $(DONE)-assets
 	GOMP_SPINCOUNT=1000 $(BIN)/python notebooks/execute.py

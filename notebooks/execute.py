@@ -34,7 +34,7 @@ def clean(notebook: Any) -> Any:
     return notebook
 
 
-def run(path: Path, timeout: int = 120) -> float:
+def run(path: Path, timeout: int = 600) -> float:
     """Run one notebook in its own folder, save it in place, and return the seconds that it took."""
     notebook = nbformat.read(path, as_version=4)
     begun = time.monotonic()

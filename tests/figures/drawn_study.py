@@ -15,6 +15,7 @@ import workbench
 from workbench.canonical import CanonicalFace
 from workbench.faces.faceset import FaceSet, Failure
 from workbench.masks import MaskSet
+from workbench.statistics.multiplicity import benjamini_hochberg, benjamini_yekutieli
 from workbench.vocabulary import BASIC_EXPRESSIONS
 
 MODELS = ("net-a", "net-b", "net-c")
@@ -218,10 +219,27 @@ def table(seed: int = 1) -> xr.Dataset:
                 values = np.zeros(shape)
             out[extra] = (dims, values)
         out[f"low_{score}"], out[f"high_{score}"] = (dims, mine - 0.04), (dims, mine + 0.05)
+        out[f"mean_map_{score}"] = (dims, rng.uniform(0.02, 0.5, shape))
+        for null in ("toroidal", "field"):
+            p = np.where(np.isnan(mine), np.nan, rng.uniform(0.001, 0.4, shape))
+            out[f"{null}_{score}"], out[f"{null}_95_{score}"] = (dims, mine * 0.4), (dims, mine * 0.9)
+            out[f"p_{null}_{score}"] = (dims, p)
+            out[f"bh_{null}_{score}"] = (dims, benjamini_hochberg(p))
+            out[f"by_{null}_{score}"] = (dims, benjamini_yekutieli(p))
+    out["p_labels_iou"], out["labels_iou"] = ("explainer", [0.4, 0.01]), ("explainer", [0.25, 0.2])
     out["rank_of_own_mask"] = (dims, np.where(np.isnan(out["iou"].values), np.nan, rng.integers(1, 7, shape)))
+    out["chance_iou_face"] = out["chance_iou"] * 1.1
     out["area"] = (dims, rng.uniform(0.1, 0.4, shape))
     out["n"] = (dims, rng.integers(1, 5, shape))
-    out["reason"] = (dims, np.where(np.isnan(out["iou"].values), "no face predicted", "").astype(object))
+    missing = np.isnan(out["iou"].values)
+    out["reason"] = (dims, np.where(missing, "no face predicted", "").astype(object))
+    said = np.where(missing, "not scored: no face predicted", "not distinguishable from chance (IoU .30, chance .20)")
+    out["verdict"] = (dims, said.astype(object))
+    known = {"draws": 600, "enumerated": False, "resolution": 1 / 601, "tests": int((~missing).sum()), "says": ""}
+    passes = {"toroidal": 0.25, "field": 0.4}
+    out.attrs["nulls"] = json.dumps(
+        {name: {**known, "hypothesis": "drawn", "passes_central": rate} for name, rate in passes.items()}
+    )
     out.attrs["reasons"] = json.dumps(
         {
             f"random_weights_{s}": "no map with random weights was made"
