@@ -110,4 +110,4 @@ def test_every_null_model_has_its_inflation_in_the_package():
     assert np.isnan(inflation("none such"))
     for found in measured().values():
         assert found["low"] < found["rate"] < found["high"]
-        assert found["n"] >= 5000
+        assert found["n"] >= 2000
