@@ -11,7 +11,7 @@ from network_state import assert_same, state
 import workbench as wb
 from workbench.errors import UnknownNameError, UsageError
 from workbench.explainers.perturbation import engine
-from workbench.faithfulness import DEFAULT, FAITHFULNESS, faithfulness, faithfulness_score
+from workbench.faithfulness import DEFAULT, FAITHFULNESS, faithfulness, faithfulness_score, road
 from workbench.faithfulness.references import OtherMaps, centre_map, edge_map, random_maps
 
 QUIET = {"progress": False}
@@ -116,7 +116,7 @@ def test_neither_batches_nor_other_maps_change_a_number(bent, small, monkeypatch
 def test_the_network_is_left_as_it_was(bent, small, monkeypatch, broken):
     before = state(bent.module)
     if broken:
-        monkeypatch.setattr("workbench.faithfulness.road.REMOVED", None)
+        monkeypatch.setattr(road, "REMOVED", None)
         with pytest.raises(TypeError):
             faithfulness(bent, small, as_maps(np.random.rand(6, 8, 8), small, "bent"), scores="road", **QUIET)  # noqa: NPY002
     else:
