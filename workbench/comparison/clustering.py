@@ -16,7 +16,8 @@ from workbench.comparison.support import SUPPORTS, Support
 from workbench.comparison.tree import Clustering
 from workbench.errors import UnknownNameError, UsageError
 from workbench.heatmaps import check, global_heatmaps
-from workbench.vocabulary import EXPLAINER, EXPRESSION, IMAGE, MODEL
+from workbench.heatmaps.checks import of_explainers
+from workbench.vocabulary import EXPRESSION, IMAGE, MODEL
 
 __all__ = ["LINKAGES", "cluster"]
 
@@ -71,7 +72,7 @@ def cluster(
             f"a tree needs at least two networks, and these maps are of one ({maps[MODEL].values[0]}); "
             "explain more, or concatenate maps along 'model'"
         )
-    maps = maps.sel({EXPLAINER: chosen})
+    maps = of_explainers(maps, chosen)
     pixels, domain_name = pixels_of(maps, domain)
     single = IMAGE in maps.dims
     heat = global_heatmaps(maps, by, normalise, domain=pixels) if single else maps

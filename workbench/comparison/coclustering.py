@@ -17,7 +17,8 @@ from workbench.comparison.draws import Redrawn
 from workbench.comparison.linkages import Growth, leaf_sets
 from workbench.errors import UnknownNameError, UsageError
 from workbench.heatmaps import check, global_heatmaps
-from workbench.vocabulary import EXPLAINER, EXPRESSION, IMAGE, MODEL
+from workbench.heatmaps.checks import of_explainers
+from workbench.vocabulary import EXPRESSION, IMAGE, MODEL
 
 OVER = ("draws", "combinations")
 OTHER = f"other_{MODEL}"
@@ -83,7 +84,7 @@ def co_clustering(
         raise UnknownNameError("over", over, OVER)
     if over == "draws" and not single:
         raise UsageError(f"there are {NO_REPLICATES}, so nothing can be redrawn; take over='combinations'")
-    maps = maps.sel({EXPLAINER: chosen_explainers(maps, explainer)})
+    maps = of_explainers(maps, chosen_explainers(maps, explainer))
     pixels, _ = pixels_of(maps, domain)
     heat = global_heatmaps(maps, by, normalise, domain=pixels) if single else maps
     wanted = [clusters] if isinstance(clusters, int) else list(clusters or (2, 3, 4))

@@ -30,6 +30,7 @@ class Redrawn:
     def __init__(self, maps: xr.DataArray, by: str | None, normalise: str, pixels: Domain, growth: Growth) -> None:
         self.maps, self.normalise, self.pixels, self.growth = maps, normalise, pixels, growth
         self.units, self.entered = units_of(maps), groups(maps, by)
+        self._kept: dict[tuple[int, int], npt.NDArray[np.intp]] = {}
         self._models = [str(m) for m in maps[MODEL].values]
         self._names = [str(x) for x in maps[EXPLAINER].values]
 
@@ -38,9 +39,15 @@ class Redrawn:
         found = []
         for x in (self._names.index(name) for name in tree.explainers):
             for m in (self._models.index(label) for label in tree.labels):
-                images = np.flatnonzero(self.entered[m] == expression)
-                found.append((m, x, usable(self.maps, m, x, images, self.normalise)))
+                good = self._usable(m, x)
+                found.append((m, x, good[self.entered[m][good] == expression]))
         return found
+
+    def _usable(self, m: int, x: int) -> npt.NDArray[np.intp]:
+        if (m, x) not in self._kept:  # read once for all expressions
+            images = np.flatnonzero(self.entered[m] != "")
+            self._kept[m, x] = usable(self.maps, m, x, images, self.normalise)
+        return self._kept[m, x]
 
     def shortfall(self, cells: Cells) -> str:
         """Why these maps cannot be redrawn, naming the network; "" where they can."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -73,6 +74,14 @@ def roles(maps: xr.DataArray) -> list[str]:
     if "role" in maps.coords:
         return [str(r) for r in np.atleast_1d(maps["role"].values)]
     return ["method"] * maps.sizes[EXPLAINER]
+
+
+def of_explainers(maps: xr.DataArray, names: Sequence[str]) -> xr.DataArray:
+    """Maps of these explainers; where they stand evenly apart a view, so that an array mapped from disk stays there."""
+    known = [str(name) for name in maps[EXPLAINER].values]
+    at = [known.index(name) for name in names]
+    evenly = range(at[0], at[-1] + 1, max(1, at[1] - at[0]) if len(at) > 1 else 1)
+    return maps.isel({EXPLAINER: slice(evenly.start, evenly.stop, evenly.step) if at == list(evenly) else at})
 
 
 def status_of(values: npt.NDArray[np.floating[Any]], domain: npt.NDArray[np.bool_] | None = None) -> str:

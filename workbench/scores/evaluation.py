@@ -16,7 +16,7 @@ from workbench.errors import UsageError
 from workbench.heatmaps import check, global_heatmaps
 from workbench.heatmaps.aggregate import groups, usable_cells
 from workbench.heatmaps.arithmetic import rule
-from workbench.heatmaps.checks import NO_DATA, roles
+from workbench.heatmaps.checks import NO_DATA, of_explainers, roles
 from workbench.heatmaps.resampling import describe, draw_weights, units_of
 from workbench.masks import MaskSet, by_class
 from workbench.scores.ceiling import ceiling
@@ -158,7 +158,9 @@ def _with_matched_edges(
         same = ran[x] & edges
         if role == "control" or not same.any() or (same == edges).all():
             continue
-        only = maps.sel({EXPLAINER: [EDGE_MAP]}).isel({IMAGE: np.flatnonzero(same)})
+        only = of_explainers(maps, [EDGE_MAP])
+        status = only["status"].transpose(MODEL, EXPLAINER, IMAGE)
+        only = only.assign_coords(status=(status.dims, np.where(same, status.values, NO_DATA)))
         part = global_heatmaps(only, by, normalise, domain=domain)
         parts.append(part.assign_coords({EXPLAINER: [f"{EDGE_MAP}@{names[x]}"]}))
     return xr.concat(parts, EXPLAINER, coords="different", compat="equals") if len(parts) > 1 else heat
@@ -205,7 +207,7 @@ def _reliability(
     table = columns.table
     methods = [table.all_explainers[x] for x in table.methods]
     found = reliability(
-        maps.sel({EXPLAINER: methods}), by=by, normalise=normalise, domain=ground.cut, threshold=ground.rule, seed=seed
+        of_explainers(maps, methods), by=by, normalise=normalise, domain=ground.cut, threshold=ground.rule, seed=seed
     )
     place = found.reindex({EXPRESSION: table.expressions}).transpose(*CELL, ...)
     return {name: (CELL, np.asarray(place[name].values, dtype=np.float64)) for name in RELIABILITY}

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from workbench.errors import UsageError
+from workbench.errors import UsageError, whole_numbers
 from workbench.heatmaps import check
 from workbench.heatmaps.aggregate import domain_of, grouping, groups, usable_cells
 from workbench.heatmaps.arithmetic import rule
@@ -54,8 +54,8 @@ def reliability(
     maps = check(maps)
     if IMAGE not in maps.dims:
         raise UsageError("these maps are global already; reliability() takes maps of single images")
-    if splits < 1:
-        raise UsageError(f"splits is {splits}; reliability needs at least one")
+    whole_numbers(1, splits=splits)
+    whole_numbers(seed=seed)
     how = rule(threshold)
     d = domain_of(maps, domain)
     pixels = np.ones((maps.sizes[Y], maps.sizes[X]), bool) if d is None else d
