@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 
 class WorkbenchError(Exception):
@@ -61,3 +62,10 @@ class UnsuitedError(LayerError):
 
 class FrameMismatchError(UsageError):
     """Maps and masks that live in different frames or on grids of different size."""
+
+
+def whole_numbers(least: int = 0, **given: object) -> None:
+    """UsageError, naming it, for one of the arguments that is no whole number of at least `least`."""
+    for name, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+            raise UsageError(f"{name}={value!r} should be a whole number, {least} or more")
