@@ -186,6 +186,10 @@ def domain_of(maps: xr.DataArray, domain: npt.ArrayLike | None) -> npt.NDArray[n
         domain = maps.coords["domain"].transpose(Y, X).values
     if domain is None:
         return None
+    if isinstance(domain, str):
+        raise UsageError(
+            f"the domain {domain!r} is a name; here it is a boolean array (y, x), such as load_frame(…).domain"
+        )
     d = np.asarray(domain, dtype=bool)
     if d.shape != (maps.sizes[Y], maps.sizes[X]):
         raise UsageError(
@@ -264,7 +268,7 @@ def global_heatmaps(
             total, count = np.zeros((shape[2], *grid)), np.zeros((shape[2], *grid), dtype=np.int64)
             for chosen, values, status in blocks(maps, m, x, images, normalise):
                 state = np.array(status)
-                for e in np.unique(expression[chosen]):
+                for e in set(expression[chosen].tolist()):
                     here = expression[chosen] == e
                     good = here & (state == OK)
                     n[m, x, e] += int(good.sum())
@@ -272,7 +276,7 @@ def global_heatmaps(
                     present = ~np.isnan(values[good])
                     total[e] += np.where(present, values[good], 0).sum(axis=0, dtype=np.float64)
                     count[e] += present.sum(axis=0)
-            for e in np.flatnonzero(n[m, x]):
+            for e in np.flatnonzero(n[m, x]).tolist():
                 with np.errstate(invalid="ignore"):
                     mean = np.where(count[e] > 0, total[e] / np.maximum(count[e], 1), np.nan)
                 heat[m, x, e] = stretch(mean, d)
