@@ -1,20 +1,20 @@
 """How much time and memory tables of scores take: the published one with all its controls, and one of many images.
 
-    OMP_NUM_THREADS=1 python benchmarks/scores.py --published FOLDER [--out FILE.md]
-    OMP_NUM_THREADS=1 python benchmarks/scores.py --images 10000 [--storage zarr,nc,npy] [--folder DIR] [--out FILE.md]
+    OMP_NUM_THREADS=1 python benchmarks/scores.py [--published FOLDER] [--images 10000] [--storage zarr,nc,npy]
+                                                  [--verbs save,evaluate,cluster] [--folder DIR] [--out FILE.md]
 
 Each job runs in a process of its own. Processor time is that of the job without imports; memory is the peak of the
 whole process, imports included, and beside it the peak of what it holds itself: pages of a mapped file count in the
 former, and the system takes them back when it needs them.
 
-`--published`: 12 networks × 6 expressions on 275 × 224 pixels, `evaluate` by its defaults and the earth mover's
-distance: every shift of the torus, 1,440 random fields a cell. Beside it the plain road to the first of these alone:
-`numpy.roll` of the foreground and an IoU for each of 61,600 shifts, timed on 300 of them.
+`--published` (left out where the folder is not there): 12 networks × 6 expressions on 275 × 224 pixels, `evaluate` by
+its defaults and the earth mover's distance: every shift of the torus, 1,440 random fields a cell. Beside it the plain
+road to the first of these alone: `numpy.roll` of the foreground and an IoU for each of 61,600 shifts, timed on 300.
 
-`--images`: 4 networks × 6 explainers × N images on 64 × 56 pixels (the frame `mediapipe478` at a quarter), 500
-subjects, smooth noise with a brighter place at another height for each expression. Made on disk block by block, saved
-from there, opened lazily; then `evaluate` and `cluster` by their defaults: intervals, null models, reliability,
-support.
+`--images` (0 for none of this): 4 networks × 6 explainers × N images on 64 × 56 pixels (the frame `mediapipe478` at a
+quarter), 500 subjects, smooth noise with a brighter place at another height for each expression. Made on disk block by
+block, saved from there, opened lazily; then `evaluate` and `cluster` by their defaults: intervals, null models,
+reliability, support.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from workbench.vocabulary import BASIC_EXPRESSIONS
 
 NETWORKS, EXPLAINERS, SUBJECTS, GRID, FINER = 4, 6, 500, (64, 56), 4
 AT_ONCE = 500
+PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "reference" / "published_heatmaps"
 ROLLS = 300
 SCORES = ("iou", "precision", "recall", "f1", "correlation", "earth_movers")
 HEAD = "| job | processor s | wall s | peak MB | of it the process's own |\n|---|---|---|---|---|"
@@ -51,8 +52,8 @@ HEAD = "| job | processor s | wall s | peak MB | of it the process's own |\n|---
 def main() -> None:
     """Every job asked for, as rows of one table."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--published", type=Path, help="folder with by_network and ground_truth")
-    asked.add_argument("--images", type=int, default=0)
+    asked.add_argument("--published", type=Path, default=PUBLISHED, help="folder with by_network and ground_truth")
+    asked.add_argument("--images", type=int, default=10_000)
     asked.add_argument("--storage", default="zarr")
     asked.add_argument("--verbs", default="save,evaluate,cluster")
     asked.add_argument("--folder", type=Path, help="where the maps are made; kept, and used again if they are there")
@@ -63,7 +64,7 @@ def main() -> None:
         job(given.job[0], *given.job[1:])
         return
     rows = []
-    if given.published:
+    if (given.published / "by_network").is_dir():
         rows += [measured("published", str(given.published)), measured("rolls", str(given.published))]
     if given.images:
         with tempfile.TemporaryDirectory() as scratch:
