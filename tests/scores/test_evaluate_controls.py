@@ -8,6 +8,7 @@ import xarray as xr
 from statsmodels.stats.multitest import multipletests
 
 from workbench.errors import UnknownNameError, UsageError
+from workbench.heatmaps import global_heatmaps
 from workbench.masks import MaskSet
 from workbench.scores import all_masks, evaluate, summary
 from workbench.scores.nulls import NULLS, Scored
@@ -91,6 +92,55 @@ def test_few_people_let_nothing_be_called_significant(masks):
     said = str(cell(table, "anger").verdict.item())
     assert said.startswith("n too small to call anything significant (n = 3 images, 3 subjects); described: IoU")
     assert np.isnan(float(cell(table, "anger").p_over_centre_iou))
+
+
+@pytest.mark.parametrize("aggregated", [False, True])
+def test_few_faces_let_nothing_be_called_significant_without_intervals_either(masks, aggregated):
+    maps = faces({"anger": CORNERS["anger"]}, people=3)
+    maps = global_heatmaps(maps) if aggregated else maps
+    table = evaluate(maps, masks, intervals=False, nulls=("toroidal",), progress=False)
+    said = str(cell(table, "anger").verdict.item())
+    who = "subjects unknown" if aggregated else "3 subjects"
+    assert said.startswith(f"n too small to call anything significant (n = 3 images, {who}); described: IoU")
+    enough = evaluate(faces({"anger": CORNERS["anger"]}), masks, intervals=False, nulls=("toroidal",), progress=False)
+    assert str(cell(enough, "anger").verdict.item()).startswith("above chance (toroidal")
+
+
+def test_one_person_is_one_unit_without_intervals_either(masks):
+    maps = faces({"anger": CORNERS["anger"]}).assign_coords(subject=("image", ["same"] * 30))
+    table = evaluate(maps, masks, intervals=False, nulls=("toroidal",), progress=False)
+    assert str(cell(table, "anger").verdict.item()).startswith("n too small to call anything significant (n = 30")
+
+
+def test_masks_outside_the_domain_do_not_count_as_beaten(masks):
+    maps = faces({"anger": CORNERS["anger"]})
+    near = np.zeros(GRID, bool)
+    near[:14, :14] = True  # anger's mask and a corner of surprise's
+    table = evaluate(maps, masks, domain=near, draws=60, null_draws=100, progress=False)
+    assert "rank 1 of 2;" in str(cell(table, "anger").verdict.item())
+    assert "own mask first in 1 of 1 (0.2 expected by chance)" in summary(table)["caution"]
+    near[:, 11:] = False
+    table = evaluate(maps, masks, domain=near, draws=60, null_draws=100, progress=False)
+    assert "specific: not testable (no other mask has a score)" in str(cell(table, "anger").verdict.item())
+
+
+def test_what_an_enumerated_null_cannot_reach_asks_for_no_draws(masks):
+    rng = np.random.default_rng(0)
+    values = rng.random((8, 1, 5, *GRID)).astype(np.float32)[..., :5, :4]
+    small = xr.DataArray(
+        np.ones((5, 5, 4), np.float32) * (np.arange(20).reshape(5, 4) < 6), dims=("expression", "y", "x")
+    )
+    small = small.astype(np.float32).assign_coords(expression=list(CORNERS))
+    few = MaskSet("few", small, "image", xr.DataArray(np.ones((5, 4), bool), dims=("y", "x")))
+    maps = xr.DataArray(
+        values,
+        dims=("model", "explainer", "expression", "y", "x"),
+        coords={"model": [f"net {i}" for i in range(8)], "explainer": ["cam"], "expression": list(CORNERS)},
+    )
+    said = json.loads(evaluate(maps, few, nulls=("toroidal",), progress=False).attrs["nulls"])["toroidal"]
+    assert said["least_at_smallest"] == 40
+    assert "20 arrangements can give" in said["says"]
+    assert "null_draws" not in said["says"]
 
 
 def test_every_p_is_corrected_over_the_cells_of_the_call(table):

@@ -72,12 +72,25 @@ PASS = "; unrelated central maps and masks pass, uncorrected: toroidal shifts 58
             "better than a blob of the same area (difference .05",
         ),
         (NO_REPLICATES | {"own": False}, "above chance, rest not testable", f"above chance ({TESTED}{PASS}); better"),
+        (
+            {"over_blob": Step(0.05, math.nan, math.nan, math.nan)},
+            "above chance, rest not testable",
+            f"above chance ({TESTED}{PASS}); better than a blob of the same area and specific: not testable (",
+        ),
     ],
 )
 def test_every_step(changes, step, says):
     said = verdict(replace(CELL, **changes))
     assert said.startswith(says)
     assert [name for name, words in RUNGS.items() if said.startswith(words)] == [step]
+
+
+def test_what_has_no_other_mask_is_not_called_unspecific():
+    undefined = Step(math.nan, math.nan, math.nan, math.nan)
+    alone = verdict(replace(CELL, masks=1, over_others=undefined))
+    assert alone.startswith("better than a blob of the same area (difference .05")
+    assert alone.endswith("specific: not testable (no other mask has a score)")
+    assert verdict(replace(CELL, over_others=undefined)).endswith("not testable (most draws of faces have no score)")
 
 
 def test_the_description_names_what_is_lower_and_what_is_higher():

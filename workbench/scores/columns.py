@@ -40,7 +40,7 @@ class Columns:
         """Everything as named arrays; `more` are further variables, put before the words."""
         table = self.table
         if self.untestable:
-            table.interval_reason[...] = self.untestable
+            table.interval_reason[table.interval_reason == ""] = self.untestable
         for score in table.ground.scores:
             self._score(score)
             self._bounds(score)
@@ -218,7 +218,7 @@ class Columns:
                 blob=found("centre_iou_equal_area"),
                 other=others(own, k),
                 rank=rank(own, k),
-                masks=len(t.names),
+                masks=int(np.isfinite(own).sum()),
                 nulls={name: (found(f"p_{name}_iou"), found(f"bh_{name}_iou")) for name in self.nulls},
                 tests=t.tests,
                 passes={name: inflation(name) for name in self.nulls},

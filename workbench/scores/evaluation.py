@@ -17,7 +17,7 @@ from workbench.heatmaps import check, global_heatmaps
 from workbench.heatmaps.aggregate import groups, usable_cells
 from workbench.heatmaps.arithmetic import rule
 from workbench.heatmaps.checks import NO_DATA, of_explainers, roles
-from workbench.heatmaps.resampling import describe, draw_weights, units_of
+from workbench.heatmaps.resampling import MINIMUM_UNITS, describe, draw_weights, units_of
 from workbench.masks import MaskSet, by_class
 from workbench.scores.ceiling import ceiling
 from workbench.scores.cell import Ground
@@ -123,6 +123,8 @@ def evaluate(
             table.add_nulls(nulls, draws_for(table.tests, null_draws), seed, bar.update)
         if resampling:
             _add_bounds(table, maps, by, normalise, draws, seed, bar.update)
+        else:
+            _note_too_few(table, maps, by)
     reason = NO_REPLICATES if not single else "intervals=False" if not intervals else ""
     columns = Columns(table, nulls, reason)
     more = _reliability(columns, maps, by, normalise, ground, seed) if resampling else _unreliable(columns, reason)
@@ -199,6 +201,24 @@ def _add_bounds(
             at = (m, table.methods[x], e)
             table.bounds[at] = bounds(table.cells[at], one, table.ground.scores)
             progress()
+
+
+def _note_too_few(table: Table, maps: xr.DataArray, by: str | None) -> None:
+    """Without intervals, cells of which too few faces (or people) are known to call anything significant."""
+    if "n" not in table.heat.coords:
+        return
+    n = np.asarray(table.heat["n"].transpose(*CELL).values)[:, table.methods]
+    single = IMAGE in maps.dims
+    units, entered = (units_of(maps), groups(maps, by)) if single else (None, None)
+    for m, x, e in np.ndindex(table.shape):
+        count, people, few = int(n[m, x, e]), 0, int(n[m, x, e]) < MINIMUM_UNITS
+        if units is not None and entered is not None:
+            images = np.flatnonzero(entered[m] == table.expressions[e])
+            people = min(count, len({s for s in units.subject[images] if s}))
+            few = few or bool(units.shortfall(images))
+        table.who[m, x, e] = describe(count, people)
+        if few and count:
+            table.interval_reason[m, x, e] = f"too few to call anything significant ({table.who[m, x, e]})"
 
 
 def _reliability(

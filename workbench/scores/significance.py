@@ -90,6 +90,7 @@ def described(null: str, results: Sequence[NullResult], tests: int) -> dict[str,
         "least_at_smallest": least,
         "says": ""
         if least <= 1
-        else f"the smallest p that {draws} draws can give, {finest:.2g}, cannot make one of {tests} cells significant: "
-        f"{least} of them would have to show it; ask for null_draws={PER_TEST * tests}",
+        else f"the smallest p that {draws} {'arrangements' if enumerated else 'draws'} can give, {finest:.2g}, cannot "
+        f"make one of {tests} cells significant: {least} of them would have to show it"
+        + ("" if enumerated else f"; ask for null_draws={PER_TEST * tests}"),
     }

@@ -135,7 +135,7 @@ def caution(scored: pd.DataFrame, masks: int, table: xr.Dataset) -> str:
             parts.append(f"{value:.3f} {words}")
     if own:
         first = int((scored["rank_of_own_mask"] == 1).sum())
-        parts.append(f"own mask first in {first} of {len(scored)} ({len(scored) / masks:.0f} expected by chance)")
+        parts.append(f"own mask first in {first} of {len(scored)} ({_count(len(scored) / masks)} expected by chance)")
     else:
         parts.append(f"each map against each of {masks} masks, none of which is its own")
     return ". ".join(["; ".join(parts), *_tests(scored, table)]) + ". " + str(table.attrs.get("caution", ""))
@@ -197,6 +197,11 @@ def _tests(scored: pd.DataFrame, table: xr.Dataset) -> list[str]:
                 f"Exchanging the expressions' labels{of} gives {row['mean']:.3f} on average, p {probability(row['p'])}"
             )
     return said
+
+
+def _count(expected: float) -> str:
+    """An expected number: one decimal unless it is whole."""
+    return f"{expected:.1f}".removesuffix(".0")
 
 
 def _has_own_masks(table: xr.Dataset) -> bool:

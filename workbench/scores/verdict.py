@@ -17,6 +17,7 @@ NO_BETTER: Final = "above chance, no better than a blob of the same area"
 NOT_SPECIFIC: Final = "better than a blob, not specific to this expression"
 SPECIFIC: Final = "better than a blob and specific"
 BETTER: Final = "better than a blob of the same area"  # where no mask is the map's own
+MOST_UNDEFINED: Final = "most draws of faces have no score"
 RUNGS: Final = {  # name of a step → how its verdict begins
     "too few": FEW,
     "not tested": UNTESTED,
@@ -39,6 +40,11 @@ class Step:
     p: float
 
     @property
+    def known(self) -> bool:
+        """Whether there is a test at all: no interval and no p where most draws have no score."""
+        return math.isfinite(self.p)
+
+    @property
     def shown(self) -> bool:
         """Whether the excess is above 0 by its interval and by its corrected p."""
         return self.low > 0 and self.p <= ALPHA
@@ -55,7 +61,8 @@ class Evidence:
     """What is known of one cell's IoU.
 
     nulls: null model → (p, p corrected); passes: null model → share of unrelated central maps that it lets pass at .05.
-    tests: cells that p was corrected over. over_blob, over_others: None where not testable, and `untestable` says why.
+    rank of `masks`, those that the map has a score with. tests: cells that p was corrected over. over_blob,
+    over_others: None where not testable, and `untestable` says why.
     too_few: why nothing may be called significant, "" where it may. own: false where no mask is the map's own.
     """
 
@@ -93,15 +100,16 @@ def verdict(e: Evidence) -> str:
     if not all(corrected <= ALPHA for _, corrected in known.values()):
         return f"{CHANCE} (IoU {number(e.value)}, chance {number(e.chance)}; {tests})"
     tests += _passing(e, known)
-    if e.over_blob is None:
+    if e.over_blob is None or not e.over_blob.known:
         rest = "better than a blob of the same area" + (" and specific" if e.own else "")
-        return f"{ABOVE} ({tests}); {rest}: not testable ({e.untestable}); described: {_described(e)}"
+        return f"{ABOVE} ({tests}); {rest}: not testable ({e.untestable or MOST_UNDEFINED}); described: {_described(e)}"
     if not e.over_blob.shown:
         return f"{NO_BETTER} ({e.over_blob}; chance by {tests})"
     if not e.own:
         return f"{BETTER} ({e.over_blob}; chance by {tests}); rank {e.rank:.0f} of {e.masks} masks"
-    if e.over_others is None:
-        return f"{BETTER} ({e.over_blob}; chance by {tests}); specific: not testable (one mask)"
+    if e.over_others is None or not e.over_others.known:
+        why = "no other mask has a score" if e.masks < 2 else MOST_UNDEFINED
+        return f"{BETTER} ({e.over_blob}; chance by {tests}); specific: not testable ({why})"
     specific = e.over_others.shown and e.rank == 1
     words = f"own mask against the others: {e.over_others}, rank {e.rank:.0f} of {e.masks}"
     return f"{SPECIFIC if specific else NOT_SPECIFIC} ({words}; blob: {e.over_blob}; chance by {tests})"
