@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workbench.comparison import cluster as cluster
     from workbench.comparison import compare_groups as compare_groups
     from workbench.comparison import grouping_test as grouping_test
-    from workbench.comparison import trajectory as trajectory
+    from workbench.comparison.trajectory import trajectory as trajectory
     from workbench.errors import WorkbenchError as WorkbenchError
     from workbench.explain import au_heatmap as au_heatmap
     from workbench.explain import explain as explain
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from workbench.scores import cam_cos as cam_cos
     from workbench.scores import evaluate as evaluate
     from workbench.scores import region_attributions as region_attributions
-    from workbench.scores import reliability as reliability
-    from workbench.scores import sweep as sweep
+    from workbench.scores.reliability import reliability as reliability
+    from workbench.scores.sweep import sweep as sweep
     from workbench.widgets import ImageExplorer as ImageExplorer
     from workbench.widgets import MaskPainter as MaskPainter
 

@@ -4,6 +4,7 @@ import pytest
 
 from workbench.cli import main
 from workbench.cli._common import plain
+from workbench.cli.listing import KINDS
 
 
 def test_no_verb_prints_the_help_and_is_a_usage_error(capsys):
@@ -24,7 +25,7 @@ def test_usage_errors_end_with_status_2_and_leave_standard_output_empty(argv, ca
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("kind", ["classifiers", "explainers", "scores", "masks", "assets"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_list_prints_one_json_document(kind, capsys):
     assert main(["list", kind, "--json"]) == 0
     entries = json.loads(capsys.readouterr().out)[kind]

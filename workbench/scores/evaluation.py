@@ -12,7 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 from tqdm import tqdm
 
-from workbench.errors import UsageError
+from workbench.errors import UsageError, whole_numbers
 from workbench.heatmaps import check, global_heatmaps
 from workbench.heatmaps.aggregate import groups, usable_cells
 from workbench.heatmaps.arithmetic import rule
@@ -100,12 +100,14 @@ def evaluate(
     if not isinstance(masks, MaskSet):
         raise UsageError(f"masks are a MaskSet, not {type(masks).__name__}; make it with load_masks(…)")
     masks = by_class(masks)
-    wanted = list(dict.fromkeys(("iou", *scores)))
+    if second is not None and not isinstance(second, MaskSet):
+        raise UsageError(f"second is a MaskSet, not {type(second).__name__}; make it with load_masks(…)")
+    wanted = list(dict.fromkeys(("iou", *([scores] if isinstance(scores, str) else scores or ()))))
     chosen = {name: SCORES[name].value for name in wanted}
     nulls = chosen_nulls(nulls)
     how = rule(threshold)
-    if draws < 1:
-        raise UsageError(f"draws is {draws}; an interval needs at least one")
+    whole_numbers(1, draws=draws)
+    whole_numbers(seed=seed)
     draws_for(1, null_draws)
     same_frame(maps, masks)
     own, counted = np.asarray(masks.domain.values, dtype=bool), domain_of(domain, masks)
@@ -252,5 +254,5 @@ def _ceiling(columns: Columns, masks: MaskSet, second: MaskSet | None) -> dict[s
 
 
 def _bar(total: int, progress: bool) -> tqdm[Any]:
-    shown = None if progress and total > 100 else True  # no bars for what is quick, nor into files and pipes
+    shown = None if progress and total > 20 else True  # no bars for what is quick, nor into files and pipes
     return tqdm(total=total, desc="scores", unit="cell", file=sys.stderr, disable=shown, leave=False)

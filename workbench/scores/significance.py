@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from workbench.errors import UsageError
 from workbench.scores.cell import Cell, Ground, Row, see
-from workbench.scores.nulls.registry import NULLS, NullResult, Scored
+from workbench.scores.nulls.registry import NULLS, Null, NullResult, Scored
 from workbench.statistics.multiplicity import least_at_smallest
 from workbench.statistics.permutation import resolution
 
@@ -22,9 +22,9 @@ FEWEST: Final = 200
 MOST: Final = 2000  # unless more are asked for
 
 
-def chosen_nulls(names: Sequence[str]) -> tuple[str, ...]:
-    """The null models asked for, each once; UnknownNameError for one that does not exist."""
-    return tuple(NULLS[name].name for name in dict.fromkeys([names] if isinstance(names, str) else names))
+def chosen_nulls(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The null models asked for, each once, none for None; UnknownNameError for one that does not exist."""
+    return tuple(NULLS[name].name for name in dict.fromkeys([names] if isinstance(names, str) else names or ()))
 
 
 def draws_for(tests: int, asked: int | None) -> int:
@@ -41,7 +41,7 @@ def tested(
     values: npt.NDArray[np.floating[Any]],
     cell: Cell,
     columns: Sequence[int],
-    nulls: Sequence[str],
+    nulls: Mapping[str, Null],
     draws: int,
     seed: int,
 ) -> dict[str, NullResult]:
@@ -54,7 +54,7 @@ def tested(
     grey[seen.cut], foreground[seen.cut] = seen.grey, seen.foreground
     observed = {name: row[own] for name, row in cell.own.items()}
     scored = Scored(grey, foreground, seen.counted, ground.masks[own], ground.scores, observed)
-    found = {name: NULLS[name].value(scored, draws=draws, seed=seed) for name in nulls}
+    found = {name: make(scored, draws=draws, seed=seed) for name, make in nulls.items()}
 
     def placed(rows: Mapping[str, Row]) -> dict[str, Row]:
         whole = ground.nothing

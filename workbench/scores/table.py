@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
@@ -14,11 +16,12 @@ from workbench.heatmaps.checks import roles
 from workbench.masks import MaskSet
 from workbench.scores.cell import Cell, Ground, measure, nothing
 from workbench.scores.nulls.labels import LabelTest, label_permutation
-from workbench.scores.nulls.registry import NullResult
+from workbench.scores.nulls.registry import NULLS, NullResult
 from workbench.scores.significance import tested
 from workbench.scores.uncertainty import Bounds
 from workbench.vocabulary import EXPLAINER, EXPRESSION, MODEL
 
+MOST_THREADS: Final = 8  # over cells whose null models are made at a time
 CELL: Final = (MODEL, EXPLAINER, EXPRESSION)
 
 Key = tuple[int, int, int]  # model, explainer (controls counted), expression
@@ -77,11 +80,22 @@ class Table:
         return sum(len(self._scored(at)) for at in self._methods_cells())
 
     def add_nulls(self, nulls: Sequence[str], draws: int, seed: int, progress: Callable[[], object]) -> None:
-        """Every null model for every scored cell, and the permutation of the expressions' labels."""
-        for at in self._methods_cells():
-            if columns := self._scored(at):
-                self.nulls[at] = tested(self.ground, self.values(*at), self.cells[at], columns, nulls, draws, seed)
-            progress()
+        """Every null model for every scored cell, some at a time, and the permutation of the expressions' labels."""
+        chosen = {name: NULLS[name].value for name in nulls}
+        cells = {at: columns for at in self._methods_cells() if (columns := self._scored(at))}
+
+        def work(at: Key) -> dict[str, NullResult]:
+            return tested(self.ground, self.values(*at), self.cells[at], cells[at], chosen, draws, seed)
+
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as pool:
+            waiting = {at: pool.submit(work, at) for at in cells}
+            try:
+                for at, each in waiting.items():
+                    self.nulls[at] = each.result()
+                    progress()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         if not self.by_expression:
             return
         own = np.array([(self.columns(e) or [-1])[0] for e in range(len(self.expressions))])
