@@ -28,7 +28,7 @@ def test_share_of_the_ways_to_grow_a_tree(build_heat, patterns):
     assert list(tree.agreement.left_out) == ["ssim"]
     assert "4×5" in tree.agreement.left_out["ssim"], "no window of 7 × 7 fits"
     assert tree.support is None
-    assert "20 ways to grow it" in repr(tree)
+    assert "agreement over 20 combinations of distance and linkage" in repr(tree)
     document = json.loads(json.dumps(tree.as_dict(), allow_nan=False))
     assert document["agreement"]["combinations"][0] == "correlation, average"
 

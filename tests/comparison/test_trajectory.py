@@ -197,7 +197,7 @@ def test_pixels_outside_the_domain_do_not_count():
 
 def test_bad_input_is_refused():
     maps = learning()
-    with pytest.raises(UnknownNameError, match="way 'epoch'"):
+    with pytest.raises(UnknownNameError, match="dimension of steps 'epoch'"):
         trajectory(maps, "epoch")
     with pytest.raises(UnknownNameError, match="reference"):
         trajectory(maps, reference="best")

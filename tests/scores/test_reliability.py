@@ -145,7 +145,7 @@ def test_too_few_and_bad_input(noisy):
     assert np.isnan(float(cell.split_half_correlation))
     assert "at least 5 images are needed" in str(cell.reason.item())
     assert "n = 0 images" in str(at(reliability(noisy), "sadness").reason.item())
-    with pytest.raises(UsageError, match="splits is 0"):
+    with pytest.raises(UsageError, match="splits=0"):
         reliability(noisy, splits=0)
     with pytest.raises(UsageError, match="none of: 'otsu'; a share of the domain"):
         reliability(noisy, threshold="best")

@@ -173,7 +173,7 @@ def _named(
         names = [names] if isinstance(names, str) else list(names)
         for name in names:
             if name not in modules:
-                raise UnknownNameError(f"module of {owner!r}", name, modules)
+                raise UnknownNameError(f"module of {owner!r}", name, [known for known in modules if known])
         parts = [part for part in order if any(part == name or part.startswith(f"{name}.") for name in names)]
         if not parts:
             raise UsageError(f"the block {block!r} of {owner!r} has no parameters, so that none can be randomised")

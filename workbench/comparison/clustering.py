@@ -14,7 +14,7 @@ from workbench.comparison.distances import PUBLISHED
 from workbench.comparison.linkages import LINKAGES, Growth
 from workbench.comparison.support import SUPPORTS, Support
 from workbench.comparison.tree import Clustering
-from workbench.errors import UnknownNameError, UsageError
+from workbench.errors import UnknownNameError, UsageError, whole_numbers
 from workbench.heatmaps import check, global_heatmaps
 from workbench.heatmaps.checks import of_explainers
 from workbench.vocabulary import EXPRESSION, IMAGE, MODEL
@@ -64,8 +64,7 @@ def cluster(
     growth = Growth(distance, linkage)
     if support not in SUPPORTS:
         raise UnknownNameError("support", support, SUPPORTS)
-    if draws < 0:
-        raise UsageError(f"draws is the number of resamples, not {draws}")
+    whole_numbers(draws=draws, seed=seed)
     chosen = chosen_explainers(maps, explainer)
     if maps.sizes[MODEL] < 2:
         raise UsageError(

@@ -15,7 +15,7 @@ from workbench.comparison.comparable import chosen_explainers, comparable, pixel
 from workbench.comparison.distances import PUBLISHED, Matrix
 from workbench.comparison.draws import Redrawn
 from workbench.comparison.linkages import Growth, leaf_sets
-from workbench.errors import UnknownNameError, UsageError
+from workbench.errors import UnknownNameError, UsageError, whole_numbers
 from workbench.heatmaps import check, global_heatmaps
 from workbench.heatmaps.checks import of_explainers
 from workbench.vocabulary import EXPRESSION, IMAGE, MODEL
@@ -81,13 +81,17 @@ def co_clustering(
     single = IMAGE in maps.dims
     over = ("draws" if single else "combinations") if over is None else over
     if over not in OVER:
-        raise UnknownNameError("over", over, OVER)
+        raise UnknownNameError("kind of trees", over, OVER)
     if over == "draws" and not single:
         raise UsageError(f"there are {NO_REPLICATES}, so nothing can be redrawn; take over='combinations'")
     maps = of_explainers(maps, chosen_explainers(maps, explainer))
     pixels, _ = pixels_of(maps, domain)
     heat = global_heatmaps(maps, by, normalise, domain=pixels) if single else maps
     wanted = [clusters] if isinstance(clusters, int) else list(clusters or (2, 3, 4))
+    for each in wanted:
+        whole_numbers(2, clusters=each)
+    whole_numbers(1, draws=draws)
+    whole_numbers(seed=seed)
     models, expressions = [str(m) for m in heat[MODEL].values], [str(e) for e in heat[EXPRESSION].values]
     share = np.full((len(expressions), len(wanted), len(models), len(models)), np.nan)
     chance, trees = np.full(share.shape[:2], np.nan), np.zeros(len(expressions), dtype=int)

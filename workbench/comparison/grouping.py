@@ -15,7 +15,7 @@ import xarray as xr
 from workbench.comparison.clustering import cluster
 from workbench.comparison.distances import PUBLISHED
 from workbench.comparison.tree import Clustering, Matrix
-from workbench.errors import UnknownNameError, UsageError
+from workbench.errors import UnknownNameError, UsageError, whole_numbers
 from workbench.statistics.multiplicity import benjamini_hochberg, holm, least_at_smallest
 from workbench.statistics.permutation import p_value, resolution
 from workbench.vocabulary import EXPRESSION
@@ -114,6 +114,7 @@ def grouping_test(
         if isinstance(maps, Clustering)
         else cluster(maps, distance=distance, explainer=explainer, domain=domain, draws=0, agreement=False)
     )
+    whole_numbers(draws=draws, seed=seed)
     known = list(
         dict.fromkeys(label for tree in trees.expressions.values() for label in (*tree.labels, *tree.left_out))
     )
@@ -136,10 +137,15 @@ def grouping_test(
 
 
 def _names(groups: Mapping[str, str], known: list[str]) -> list[str]:
+    if not isinstance(groups, Mapping):
+        raise UsageError(
+            f"groups say of each network which one it is in, {{network: group}}, not {type(groups).__name__}; "
+            f"networks: {', '.join(known)}"
+        )
     for network in groups:
         if network not in known:
             raise UnknownNameError("network", network, known, "(in these maps)")
-    if without := [network for network in known if network not in groups]:
+    if without := [network for network in known if groups.get(network) in (None, "")]:
         raise UsageError(f"no group is given for {', '.join(without)}; name one, or select the other networks' maps")
     names = list(dict.fromkeys(str(groups[network]) for network in known))
     if len(names) < 2:
@@ -163,7 +169,8 @@ def _one(
     present = np.flatnonzero(counts)
     if len(present) < 2 or len(networks) <= len(present):
         said = ", ".join(f"{names[g]} {counts[g]}" for g in range(len(names)))
-        return row | {"reason": f"too few networks have a usable map ({said})"}
+        needed = "at least two groups are needed, one of them with two"
+        return row | {"reason": f"too few networks with a usable map: {said} ({needed})"}
     sizes = tuple(int(counts[g]) for g in present)
     observed = np.searchsorted(present, named).astype(np.int8)
     enumerated = groupings(sizes) <= MOST

@@ -12,7 +12,7 @@ import xarray as xr
 
 from workbench.canonical import FRAMES, load_frame
 from workbench.comparison.entering import entering, explaining
-from workbench.errors import UnknownNameError, UsageError
+from workbench.errors import UnknownNameError, UsageError, whole_numbers
 from workbench.heatmaps.aggregate import domain_of, usable
 from workbench.heatmaps.checks import check
 from workbench.heatmaps.resampling import Units, draw_weights, replicates, units_of
@@ -94,11 +94,12 @@ def trajectory(
     """
     maps = check(maps, several=True)
     if along not in (MODEL, LAYER):
-        raise UnknownNameError("way", along, (MODEL, LAYER))
+        raise UnknownNameError("dimension of steps", along, (MODEL, LAYER))
     if reference not in REFERENCES:
         raise UnknownNameError("reference", reference, REFERENCES)
     if not 0 < level < 1:
         raise UsageError(f"the level of an interval is {level!r}; give a number between 0 and 1, such as 0.95")
+    whole_numbers(draws=draws, splits=splits, seed=seed)
     single = IMAGE in maps.dims
     names = _steps(maps, along, order)
     known = [str(n) for n in maps[along].values]

@@ -95,9 +95,11 @@ class Tree:
             support = f"unavailable ({self.reason})"
         else:
             support = f"from {self.units} {self.unit}s" if self.units else "given"
-        more = ["multiscale"] if self.multiscale else []
-        more += [f"{len(self.folds.folds)} folds"] if self.folds else []
-        more += [f"{len(self.agreement.combinations)} ways to grow it"] if self.agreement else []
+        more = ["multiscale p"] if self.multiscale else []
+        more += [f"no multiscale p: {self.multiscale_reason}"] if self.multiscale_reason and self.support else []
+        more += [f"counts over {len(self.folds.folds)} folds"] if self.folds else []
+        combinations = len(self.agreement.combinations) if self.agreement else 0
+        more += [f"agreement over {combinations} combinations of distance and linkage"] if combinations else []
         beside = f"; {', '.join(more)}" if more else ""
         return f"Tree({len(self.labels)} networks, top merge {self.linkage[-1, 2]:.3f}, support {support}{beside})"
 

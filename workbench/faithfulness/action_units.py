@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -62,6 +63,11 @@ def au_occlusion(
     mask set or mode that does not exist; before any work.
     """
     networks = networks_of(classifiers)
+    if not isinstance(masks, str | Path):
+        raise UsageError(
+            f"masks are named here, as they are drawn onto each face, such as masks='facs-au', or a folder; "
+            f"not a {type(masks).__name__}"
+        )
     if mode not in MODES:
         raise UnknownNameError("mode", mode, MODES)
     check(faces, target, fill, space, precision, seed=seed, limit=limit)

@@ -73,7 +73,9 @@ def faithfulness(
     target or of a frame, and for values out of range, before any work.
     """
     networks = networks_of(classifiers)
-    chosen = {name: FAITHFULNESS[name].value for name in dict.fromkeys([scores] if isinstance(scores, str) else scores)}
+    chosen = {
+        name: FAITHFULNESS[name].value for name in dict.fromkeys([scores] if isinstance(scores, str) else scores or ())
+    }
     check(faces, target, fill, space, precision, steps=steps, draws=draws, seed=seed, limit=limit)
     if not chosen:
         raise UsageError(f"no score was named; known: {', '.join(FAITHFULNESS.names())}")
@@ -125,10 +127,14 @@ def _checked(maps: Maps, models: Sequence[str], faces: FaceSet, target: str) -> 
     for key, one in maps.items():
         if not isinstance(key, tuple) or len(key) != 2:
             raise UsageError(f"maps are keyed by (model, explainer), not {key!r}; of several layers give one")
-        if one.dims != ("image", "y", "x") or "status" not in one.coords:
+        if not isinstance(one, xr.DataArray):
+            raise UsageError(f"the maps of {key} are of type {type(one).__name__}, not an xarray.DataArray as native")
+        if one.dims != ("image", "y", "x"):
             raise UsageError(
                 f"the maps of {key} have the dimensions {one.dims}; expected ('image', 'y', 'x') as native"
             )
+        if "status" not in one.coords:
+            raise UsageError(f"the maps of {key} have no coordinate 'status', which explain(…, frame='native') gives")
         said = [str(name) for name in one["image"].values]
         if said != faces.names[: len(said)]:
             raise UsageError(f"the maps of {key} are of other faces, or in another order; explain these faces")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workbench.classifiers.classifier import Classifier
-from workbench.errors import UsageError
+from workbench.errors import UsageError, whole_numbers
 from workbench.explain.regions import face_pictures, region_masks
 from workbench.explainers.explainer import Job
 from workbench.explainers.perturbation.fills import check_fill
@@ -25,7 +24,7 @@ _LEAST = {"steps": 2, "draws": 1, "seed": 0, "limit": 1}
 
 def networks_of(classifiers: Classifier | Sequence[Classifier]) -> list[Classifier]:
     """The networks as a list; UsageError unless each has its own name."""
-    networks = [classifiers] if isinstance(classifiers, Classifier) else list(classifiers)
+    networks = list(classifiers) if isinstance(classifiers, Sequence) else [classifiers]
     names = [network.name if isinstance(network, Classifier) else "" for network in networks]
     if not names or not all(names) or len(set(names)) < len(names):
         said = ", ".join(filter(None, names)) or "(none)"
@@ -46,10 +45,8 @@ def check(faces: FaceSet, target: str, fill: str, space: str, precision: str, **
             raise UsageError(str(error).removeprefix("option ")) from None
     check_precision(precision)
     for name, value in numbers.items():
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < _LEAST[name]:
-            raise UsageError(f"{name}={value!r} should be a whole number, {_LEAST[name]} or more")
+        if value is not None:
+            whole_numbers(_LEAST[name], **{name: value})
 
 
 def refuse_nothing(networks: Sequence[Classifier], predictions: Sequence[Prediction]) -> None:

@@ -78,6 +78,8 @@ def dendrograms(
     `unrecognised`: (network, expression) pairs, marked with a dagger. `width`: inches a panel. Expressions without a
     tree say why. Raises UsageError where there is no tree at all.
     """
+    if not isinstance(trees, Clustering | Mapping):
+        raise UsageError(f"dendrograms are drawn of what cluster(…) returns, not of {type(trees).__name__}")
     given = dict(trees.expressions if isinstance(trees, Clustering) else trees)
     words = trees.words if isinstance(trees, Clustering) else PUBLISHED_WORDS
     if not any(len(tree.linkage) for tree in given.values()):

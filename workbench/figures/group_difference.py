@@ -46,6 +46,10 @@ def group_difference(
     """
     if show not in _SHOWN:
         raise UnknownNameError("variable", show, _SHOWN)
+    if not isinstance(found, xr.Dataset) or "p_differ" not in found:
+        raise UsageError(
+            f"a group difference is drawn of what compare_groups(…) returns, not of {type(found).__name__}"
+        )
     found = _chosen(_chosen(found, "explainer", explainer), "contrast", contrast)
     size = (found.sizes["y"], found.sizes["x"])
     if frame is None and str(found.attrs.get("frame", "")) in FRAMES:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from workbench.errors import UnknownNameError, UsageError
 from workbench.figures import theme
 
 _NAMES: Final = {"iou": "IoU", "f1": "F1", "correlation": "Correlation", "precision": "Precision", "recall": "Recall"}
@@ -44,6 +45,12 @@ def scores(
     `table` is what `evaluate` returns; all panels share one axis. A row without a score says so. A pair
     (model, expression) of `unrecognised` is marked with a dagger.
     """
+    if not isinstance(table, xr.Dataset) or "verdict" not in table:
+        raise UsageError(f"scores are drawn of what evaluate(…) returns, not of {type(table).__name__}")
+    if score not in table:
+        raise UsageError(f"the table has no score {score!r}; make it with evaluate(…, scores=({score!r},))")
+    if explainer is not None and explainer not in table["explainer"].values:
+        raise UnknownNameError("explainer", explainer, [str(x) for x in np.atleast_1d(table["explainer"].values)])
     if "explainer" in table.dims:
         table = table.sel(explainer=explainer) if explainer is not None else table.isel(explainer=0)
     models, expressions = [str(m) for m in table["model"].values], [str(e) for e in table["expression"].values]

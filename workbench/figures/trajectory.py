@@ -50,6 +50,8 @@ def trajectory(
     Expressions without any map are left out and named. Raises UsageError where none is left, UnknownNameError for
     unknown names.
     """
+    if not isinstance(found, xr.Dataset) or "similarity" not in found or "step" not in found.dims:
+        raise UsageError(f"a trajectory is drawn of what trajectory(…) returns, not of {type(found).__name__}")
     found = _line(found, "explainer", explainer)
     found = _line(found, "model", model)
     names = [str(s) for s in found["step"].values]

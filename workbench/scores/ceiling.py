@@ -44,7 +44,10 @@ def ceiling(
     A map that scores above this agrees with one expert better than the other expert does. It is a mark, not a bound.
     Raises FrameMismatchError where the two differ in frame or grid, UnknownNameError for an unknown score.
     """
-    chosen = {name: SCORES[name].value for name in dict.fromkeys(scores)}
+    for given in (masks, *([] if second is None else [second])):
+        if not isinstance(given, MaskSet):
+            raise UsageError(f"masks are a MaskSet, not {type(given).__name__}; make it with load_masks(…)")
+    chosen = {name: SCORES[name].value for name in dict.fromkeys([scores] if isinstance(scores, str) else scores)}
     names = masks.names
     columns = {
         f"{kind}_{name}": np.full(len(names), np.nan)

@@ -9,8 +9,9 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
+from workbench.errors import UnknownNameError, UsageError
 from workbench.scores.nulls.inflation import inflation
-from workbench.scores.significance import described
+from workbench.scores.significance import MOVED, described
 from workbench.scores.table import CELL, Column, Key, Table
 from workbench.scores.uncertainty import Excess, over_others
 from workbench.scores.verdict import Evidence, Step, verdict
@@ -84,6 +85,8 @@ class Columns:
             f"uniform_{s}": t.fill(lambda at, k: cells[at].uniform[s][k]),
             f"mean_map_{s}": t.fill(lambda at, k: t.mean_maps[at[:2]].own[s][k]),
         }
+        for word in MOVED:
+            self.data[f"{word}_{s}"] = self._moved(word, s)
         self.data[f"reason_{s}"] = t.words(lambda at, k: cells[at].why.get((s, -1 if k is None else k), ""))
         if s == "iou":
             self.data["rank_of_own_mask"] = self.data.pop("rank_of_own_mask_iou")
@@ -100,6 +103,12 @@ class Columns:
         if t.by_expression:
             matrix = t.each(lambda cell: cell.own[s])
             self.data |= {f"{s}_with_{name}": (CELL, matrix[..., k]) for k, name in enumerate(t.names)}
+
+    def _moved(self, word: str, score: str) -> Column:
+        moved = self.table.moved
+        return self.table.fill(
+            lambda at, k: moved[at][word][score][k] if at in moved and score in moved[at][word] else np.nan
+        )
 
     def _control(self, partners_of: Callable[[str], tuple[str, ...]], score: str) -> Column | None:
         """A score of the control maps that belong to each explainer, None where there are none at all."""
@@ -244,6 +253,11 @@ def rank(row: Any, k: int, sign: int = 1) -> float:
 
 def all_masks(table: xr.Dataset, score: str = "iou") -> xr.DataArray:
     """A score of every map with every mask, (model, explainer, expression, mask), from a table of `evaluate`."""
+    if not isinstance(table, xr.Dataset) or "verdict" not in table:
+        raise UsageError(f"all masks are read from what evaluate(…) returns, not from {type(table).__name__}")
+    if score not in table:
+        known = [str(name).removeprefix("chance_") for name in table if str(name).startswith("chance_")]
+        raise UnknownNameError("score in this table:", score, [name for name in known if name in table])
     own = [str(d) for d in table[score].dims if d not in CELL]
     if own:
         return table[score].rename({own[0]: MASK}).transpose(..., MASK)

@@ -37,6 +37,8 @@ OF_NULLS: Final = ("{}_iou", "p_{}_iou", "bh_{}_iou", "by_{}_iou")
 
 def tidy(table: xr.Dataset) -> pd.DataFrame:
     """One row a cell: model, explainer, expression (and the AU or region) as columns, then every variable."""
+    if not isinstance(table, xr.Dataset) or "verdict" not in table:
+        raise UsageError(f"rows are made of what evaluate(…) returns, not of {type(table).__name__}")
     return table.to_dataframe().reset_index()
 
 
@@ -50,10 +52,11 @@ def rows(table: xr.Dataset) -> list[dict[str, Any]]:
 
     Cells for which there never was a map are left out; cells whose map could not be scored are kept.
     """
+    cells = tidy(table)
     own = [str(d) for d in table["iou"].dims if d not in (MODEL, EXPLAINER, EXPRESSION)]
     columns = (*COLUMNS, *(form.format(name) for name in _nulls(table) for form in OF_NULLS))
     found = []
-    for record in tidy(table).to_dict("records"):
+    for record in cells.to_dict("records"):
         if record["reason"] == "there is no map":
             continue
         row: dict[str, Any] = {

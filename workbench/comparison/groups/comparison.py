@@ -18,7 +18,7 @@ from workbench.comparison.groups.levels import levels_of
 from workbench.comparison.groups.table import Table
 from workbench.comparison.groups.testing import tested, tested_regions
 from workbench.comparison.groups.units import Means, grid_of, unit_means
-from workbench.errors import FrameMismatchError, UnknownNameError, UsageError
+from workbench.errors import FrameMismatchError, UnknownNameError, UsageError, whole_numbers
 from workbench.heatmaps.aggregate import domain_of
 from workbench.heatmaps.checks import check
 from workbench.heatmaps.resampling import MINIMUM_UNITS, units_of
@@ -100,7 +100,7 @@ def compare_groups(
         raise UsageError("the maps have several layers; select one, maps.sel(layer=…)")
     if IMAGE not in maps.dims:
         raise UsageError("these maps are global already; compare_groups() takes maps of single images")
-    _check_options(design, minimum, draws, cluster_level, equal_n, rows)
+    _check_options(design, minimum, draws, cluster_level, equal_n, rows, seed)
     levels = levels_of(maps, by, contrasts)
     grid = grid_of(maps, _inside(maps, domain), rows)
     regions = _regions(maps, masks)
@@ -169,20 +169,16 @@ def compare_groups(
 
 
 def _check_options(
-    design: str, minimum: int, draws: int | None, cluster_level: float, equal_n: int, rows: int | None
+    design: str, minimum: int, draws: int | None, cluster_level: float, equal_n: int, rows: int | None, seed: int
 ) -> None:
     if design not in DESIGNS:
         raise UnknownNameError("design", design, DESIGNS)
-    if minimum < 2:
-        raise UsageError(f"the minimum of units is {minimum}; a spread needs at least 2")
-    if draws is not None and draws < 1:
-        raise UsageError(f"{draws} arrangements are no test; give at least 20 a test, or None")
+    whole_numbers(2, minimum=minimum)
+    whole_numbers(1, draws=1 if draws is None else draws)
+    whole_numbers(equal_n=equal_n, seed=seed)
+    whole_numbers(4, rows=4 if rows is None else rows)
     if not 0 < cluster_level < 1:
         raise UsageError(f"the cluster level is {cluster_level!r}; give a number between 0 and 1, such as 0.01")
-    if equal_n < 0:
-        raise UsageError(f"{equal_n} subsamples cannot be drawn; give 0 for none")
-    if rows is not None and rows < 4:
-        raise UsageError(f"{rows} rows are too few for a face; give at least 4, or None for the maps' own")
 
 
 def _inside(maps: xr.DataArray, domain: npt.ArrayLike | None) -> npt.NDArray[np.bool_] | None:
@@ -198,6 +194,8 @@ def _regions(maps: xr.DataArray, masks: MaskSet | None) -> npt.NDArray[np.float3
     grid = maps.shape[-2:]
     if masks is None:
         return np.zeros((0, *grid), np.float32)
+    if not isinstance(masks, MaskSet):
+        raise UsageError(f"masks are a MaskSet, not {type(masks).__name__}; make it with load_masks(…)")
     if masks.dimension == EXPRESSION:
         raise UsageError(f"mask set {masks.name!r} is by expression; give action units or regions")
     frame = str(maps.attrs.get("frame", ""))

@@ -44,6 +44,10 @@ def levels_of(
     group, for more than twelve, and for a contrast of a group with itself.
     """
     count = maps.sizes[IMAGE]
+    if not isinstance(by, str | Sequence | np.ndarray | xr.DataArray):
+        raise UsageError(
+            f"groups are a column (by='gender'), several, or an array with one a face, not {type(by).__name__}"
+        )
     if isinstance(by, str):
         name, parts = by.removeprefix("group_"), [_column(maps, by)]
     elif not isinstance(by, np.ndarray | xr.DataArray) and _are_columns(maps, by, count):
@@ -85,10 +89,12 @@ def _column(maps: xr.DataArray, name: str) -> npt.NDArray[np.str_]:
 
 
 def _checked(contrasts: Sequence[tuple[str, str]], found: list[str]) -> tuple[tuple[str, str], ...]:
+    if isinstance(contrasts, str) or not isinstance(contrasts, Sequence):
+        raise UsageError(f"contrasts are pairs of groups, [(first, second), …], not {contrasts!r}")
     pairs = []
     for pair in contrasts:
-        if isinstance(pair, str) or len(pair) != 2:
-            raise UsageError(f"a contrast is a pair of groups, not {pair!r}")
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise UsageError(f"a contrast is a pair of groups, (first, second), not {pair!r}")
         for group in pair:
             if str(group) not in found:
                 raise UnknownNameError("group", group, found)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.classifiers.classifier import Classifier
-from workbench.errors import UsageError
+from workbench.errors import UsageError, whole_numbers
 from workbench.explain import explain_native, predict
 from workbench.explain.native import Options
 from workbench.explain.targets import Prediction
@@ -95,6 +95,7 @@ def asked(
         raise UsageError("there is no face to explain; give a FaceSet with one face or more, as load_faces(…) makes")
     if not isinstance(target, str):
         raise UsageError(f"a sanity check holds one target fixed, not {target!r}; ask once for each")
+    whole_numbers(seed=seed)
     names = tuple(chosen(explainers, options))
     similarities = check_measures(measures)
     prediction = predict(classifier, faces, target)

@@ -129,8 +129,8 @@ def _verdict(run: Run, explainer: int, measure: int) -> str:
     if mean.high < min(chance.low, 0):
         return f"depends on the weights, whose loss turns the map round ({what}; {beside}); compare without signs{lost}"
     return (
-        f"depends on the weights: with all of them random maps are no more alike than unrelated ones "
-        f"({what}; {beside}){lost}"
+        "depends on the weights: with all of them random maps cannot be told from unrelated ones, and are nearer to "
+        f"these than to the unchanged map ({what}; {beside}){lost}"
     )
 
 
