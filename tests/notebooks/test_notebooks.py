@@ -49,6 +49,8 @@ def test_the_notebooks_are_here():
         "01-first-look",
         "02-expert-masks",
         "03-methods-targets-layers",
+        "04-published-heatmaps",
+        "05-action-unit-cosine",
     ]
 
 
