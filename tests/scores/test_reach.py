@@ -3,6 +3,7 @@
 import sys
 import tracemalloc
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from xarray.core import indexing
 from workbench.comparison import cluster
 from workbench.heatmaps import aggregate, global_heatmaps, load, save
 from workbench.masks import MaskSet
-from workbench.scores import evaluate
+from workbench.scores import evaluate, reliability
 from workbench.vocabulary import BASIC_EXPRESSIONS
 
 GRID = (40, 32)
@@ -72,10 +73,11 @@ def masks():
 
 @pytest.fixture
 def little_memory(monkeypatch):
-    """Blocks of forty maps, means of redrawn faces of one cell at a time, halves of a few splits."""
+    """Blocks of forty maps, means of redrawn faces of one cell at a time, halves of a few of ten splits."""
     monkeypatch.setattr(aggregate, "_BLOCK_BYTES", 40 * MAP_BYTES)
     monkeypatch.setattr(sys.modules["workbench.scores.intervals"], "_MEANS_BYTES", 1)
-    monkeypatch.setattr(sys.modules["workbench.scores.reliability"], "_HALVES_BYTES", 400 * MAP_BYTES)
+    monkeypatch.setattr(sys.modules["workbench.scores.reliability"], "_HALVES_BYTES", 40 * MAP_BYTES)
+    monkeypatch.setattr(sys.modules["workbench.scores.evaluation"], "reliability", partial(reliability, splits=10))
 
 
 def scored(maps, masks):
