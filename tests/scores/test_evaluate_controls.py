@@ -223,6 +223,25 @@ def test_content_free_references_by_hand(masks):
     assert "No null model was asked for" in table.attrs["caution"]
 
 
+def test_the_map_turned_and_mirrored_by_hand():
+    square = np.zeros((20, 20), np.float32)
+    square[2:8, 3:7] = 1
+    mask = np.zeros((20, 20), np.float32)
+    mask[1:9, 12:19] = 1
+    grid = {"dims": ("expression", "y", "x"), "coords": {"expression": ["anger"]}}
+    masks = MaskSet("square", xr.DataArray(mask[None], **grid), "image", xr.DataArray(mask >= 0, dims=("y", "x")))
+    table = evaluate(xr.DataArray(square[None], **grid).expand_dims(model=["net"], explainer=["cam"]), masks, nulls=())
+    table = cell(table, "anger")
+
+    def iou(values):
+        return ((values > 0) & (mask > 0)).sum() / ((values > 0) | (mask > 0)).sum()
+
+    assert float(table.mirrored_iou) == pytest.approx(iou(square[:, ::-1]))
+    assert float(table.upside_down_iou) == pytest.approx(iou(square[::-1]))
+    assert float(table.turned_iou) == pytest.approx(np.mean([iou(np.rot90(square, k)) for k in (1, 2, 3)]))
+    assert "p_turned_iou" not in table
+
+
 def test_every_score_has_its_ranks_and_its_matrix_and_distances_count_downwards(masks):
     heat = xr.DataArray(
         spot((6, 6))[None, None, None],

@@ -81,16 +81,16 @@ def evaluate(
     (IoU always): `s`; `chance_s` at equal areas; `s_with_<mask>` for every mask of a set of expressions
     (`all_masks(table, s)` stacks them), `other_masks_s` their mean without the own one, `rank_of_own_mask_s`
     (`rank_of_own_mask` by IoU; 1 + masks strictly better); `centre_s` and `centre_s_equal_area`, of a centred Gaussian
-    at its own threshold and at the map's area, `uniform_s`, `mean_map_s` (of the mean over expressions),
-    `random_weights_s` and `edge_map_s` (maps whose role is `control`; edges: of the same faces); `low_s`, `high_s`,
-    95 % interval over subjects (images where unknown), by the method `interval_s`; `over_other_masks_s` and
-    `over_centre_s`, the excess over these controls (positive is better), with `low_`, `high_`, `p_`; for each null
-    model m its mean `m_s`, its 95th percentile `m_95_s`, and `p_m_s`; every p also as `bh_` and `by_`
-    (Benjamini–Hochberg, –Yekutieli, over all cells of the call); `labels_s` and `p_labels_s` (explainer), from all
-    permutations of the expressions' labels. Further `chance_iou_face`, `area` (foreground as a share of the domain),
-    `covered`, `n`, `n_subjects` (NaN unknown), the columns of `reliability`, `ceiling_iou` (agreement of two experts'
-    masks), `reason` (why a cell is NaN, else ""), `reason_s` (why this score alone is), `verdict`. JSON in attrs:
-    `reasons`, {variable: why it is NaN throughout}; `nulls`, {null model: hypothesis, draws, resolution, …}.
+    at its own threshold and at the map's area, `uniform_s`, `mean_map_s` (of the mean over expressions), `turned_s`,
+    `mirrored_s`, `upside_down_s`, `random_weights_s` and `edge_map_s` (maps whose role is `control`; edges: of the same
+    faces); `low_s`, `high_s`, 95 % interval over subjects (images where unknown), by the method `interval_s`;
+    `over_other_masks_s` and `over_centre_s`, the excess over these controls (positive is better), with `low_`, `high_`,
+    `p_`; for each null model m its mean `m_s`, its 95th percentile `m_95_s`, and `p_m_s`; every p also as `bh_` and
+    `by_` (Benjamini–Hochberg, –Yekutieli, over all cells of the call); `labels_s` and `p_labels_s` (explainer), from
+    all permutations of the expressions' labels. Further `chance_iou_face`, `area` (foreground as a share of the
+    domain), `covered`, `n`, `n_subjects` (NaN unknown), the columns of `reliability`, `ceiling_iou` (agreement of two
+    experts' masks), `reason` (why a cell is NaN, else ""), `reason_s` (why this score alone is), `verdict`. JSON in
+    attrs: `reasons`, {variable: why it is NaN throughout}; `nulls`, {null model: hypothesis, draws, resolution, …}.
     `.to_dataframe()` has one row a cell.
 
     Raises FrameMismatchError where maps and masks differ in frame or grid, UnknownNameError for an unknown score or

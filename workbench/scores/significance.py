@@ -12,6 +12,7 @@ import numpy.typing as npt
 from workbench.errors import UsageError
 from workbench.scores.cell import Cell, Ground, Row, see
 from workbench.scores.nulls.registry import NULLS, Null, NullResult, Scored
+from workbench.scores.nulls.rotations import rotated
 from workbench.statistics.multiplicity import least_at_smallest
 from workbench.statistics.permutation import resolution
 
@@ -19,6 +20,11 @@ DEFAULT_NULLS: Final = ("toroidal", "field")
 ALPHA: Final = 0.05
 PER_TEST: Final = 20  # draws of a sampled null for each test of the table, so that one test alone can be significant
 FEWEST: Final = 200
+MOVED: Final = {  # column → motions of which it is the mean
+    "turned": ("turned 90° left", "turned 180°", "turned 90° right"),
+    "mirrored": ("mirrored left to right",),
+    "upside_down": ("mirrored upside down",),
+}
 MOST: Final = 2000  # unless more are asked for
 
 
@@ -49,11 +55,8 @@ def tested(
 
     Rows over all K masks, NaN for the others.
     """
-    seen, own = see(ground, values), list(columns)
-    grey, foreground = np.full(values.shape, np.nan), np.zeros(values.shape, bool)
-    grey[seen.cut], foreground[seen.cut] = seen.grey, seen.foreground
-    observed = {name: row[own] for name, row in cell.own.items()}
-    scored = Scored(grey, foreground, seen.counted, ground.masks[own], ground.scores, observed)
+    own = list(columns)
+    scored = _scored(ground, values, {name: row[own] for name, row in cell.own.items()}, own)
     found = {name: make(scored, draws=draws, seed=seed) for name, make in nulls.items()}
 
     def placed(rows: Mapping[str, Row]) -> dict[str, Row]:
@@ -67,6 +70,29 @@ def tested(
         name: replace(one, p=placed(one.p), mean=placed(one.mean), upper=placed(one.upper))
         for name, one in found.items()
     }
+
+
+def moved(ground: Ground, values: npt.NDArray[np.floating[Any]], cell: Cell) -> dict[str, dict[str, Row]]:
+    """Scores of the map turned and mirrored with every mask, word of `MOVED` → score → (K,); descriptive, without a p.
+
+    Turned is the mean over a quarter left, a quarter right and a half. Scores that are costly are left out.
+    """
+    cheap = {name: score for name, score in ground.scores.items() if not score.costly}
+    scored = _scored(ground, values, cell.own, list(range(len(ground.masks))))
+    found = rotated(replace(scored, scores=cheap))
+    return {
+        word: {name: np.mean([found[motion][name] for motion in motions], axis=0) for name in cheap}
+        for word, motions in MOVED.items()
+    }
+
+
+def _scored(
+    ground: Ground, values: npt.NDArray[np.floating[Any]], observed: Mapping[str, Row], columns: list[int]
+) -> Scored:
+    seen = see(ground, values)
+    grey, foreground = np.full(values.shape, np.nan), np.zeros(values.shape, bool)
+    grey[seen.cut], foreground[seen.cut] = seen.grey, seen.foreground
+    return Scored(grey, foreground, seen.counted, ground.masks[columns], ground.scores, observed)
 
 
 def described(null: str, results: Sequence[NullResult], tests: int) -> dict[str, Any]:

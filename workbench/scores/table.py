@@ -17,7 +17,7 @@ from workbench.masks import MaskSet
 from workbench.scores.cell import Cell, Ground, measure, nothing
 from workbench.scores.nulls.labels import LabelTest, label_permutation
 from workbench.scores.nulls.registry import NULLS, NullResult
-from workbench.scores.significance import tested
+from workbench.scores.significance import moved, tested
 from workbench.scores.uncertainty import Bounds
 from workbench.vocabulary import EXPLAINER, EXPRESSION, MODEL
 
@@ -49,6 +49,11 @@ class Table:
                 for e in range(len(self.expressions)):
                     self.cells[m, x, e] = self._measure(m, x, e)
         self.mean_maps = {(m, x): self._mean_map(m, x) for m in range(len(self.models)) for x in self.methods}
+        self.moved = {
+            at: moved(ground, self.values(*at), self.cells[at])
+            for at in self._methods_cells()
+            if not self.cells[at].reason
+        }
         self.nulls: dict[Key, dict[str, NullResult]] = {}
         self.labels: dict[str, list[LabelTest]] = {}
         self.bounds: dict[Key, Bounds] = {}
