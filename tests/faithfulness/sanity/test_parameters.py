@@ -11,6 +11,7 @@ from workbench.errors import UnknownNameError, UsageError
 from workbench.explainers import run
 from workbench.faces.faceset import FaceSet
 from workbench.faithfulness.sanity import parameter_randomisation, similarity
+from workbench.faithfulness.sanity.maps import Question
 
 from .conftest import faces_of, network
 
@@ -171,7 +172,7 @@ def test_the_network_stays_as_it_was(conv, twelve, monkeypatch):
         calls.append(maps)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("workbench.faithfulness.sanity.maps.Question.compared", fail)
+    monkeypatch.setattr(Question, "compared", fail)
     with pytest.raises(KeyboardInterrupt):
         parameter_randomisation(conv, twelve[:2], "saliency", seeds=1, progress=False)
     assert calls
