@@ -50,6 +50,23 @@ def test_agreement_says_what_beats_the_maps(drawn) -> None:  # type: ignore[no-u
     assert "guessing among six masks would give about 5" in said  # 30 maps / 6
 
 
+def test_what_the_null_models_leave_is_counted_from_the_table(drawn) -> None:  # type: ignore[no-untyped-def]
+    table = drawn.table()
+    cells = int(table["iou"].notnull().sum())
+    said = [s.text for s in belief.tests(table)]
+    for name, words, rate in (("toroidal", "toroidal shifts", "25%"), ("field", "random fields", "40%")):
+        below, kept = (int((table[f"{first}_{name}_iou"].values <= 0.05).sum()) for first in ("p", "bh"))
+        assert (
+            f"against {words} {below} of {cells} maps have p ≤ .05 and {kept} keep it when corrected for their number "
+            f"(of unrelated central maps {rate} would pass uncorrected)"
+        ) in said[0]
+    assert said[1].startswith(f"In words, of the {cells} maps: {cells} cannot be told from chance.")
+    first, second = (readable(str(x)) for x in table["explainer"].values)
+    assert f"masks of {first} out to other expressions gives as high a mean IoU in 40% of all ways" in said[2]
+    assert not any(f"masks of {second} out" in text for text in said), "p = .01 is no caution"
+    assert belief.tests(table.assign(iou=table["iou"] * np.nan)) == []
+
+
 def test_the_mask_that_is_first_most_often_is_named(drawn) -> None:  # type: ignore[no-untyped-def]
     table = drawn.table()
     table["iou_with_sadness"] = table["iou"] * 0 + 0.99
