@@ -143,6 +143,26 @@ def test_what_an_enumerated_null_cannot_reach_asks_for_no_draws(masks):
     assert "null_draws" not in said["says"]
 
 
+def test_what_a_null_cannot_test_is_said_and_words_about_nothing_are_valid_json(masks):
+    def strict(text):
+        return json.loads(text, parse_constant=pytest.fail)
+
+    maps = xr.DataArray(
+        np.random.default_rng(0).random((1, 1, 1, 5, 5)).astype(np.float32),
+        dims=("model", "explainer", "expression", "y", "x"),
+        coords={"model": ["net"], "explainer": ["cam"], "expression": ["anger"]},
+    )
+    mask = xr.DataArray(
+        np.eye(5, dtype=np.float32)[None], dims=("expression", "y", "x"), coords={"expression": ["anger"]}
+    )
+    small = MaskSet("small", mask, "image", xr.DataArray(np.ones((5, 5), bool), dims=("y", "x")))
+    table = evaluate(maps, small, progress=False)
+    assert "random fields not testable" in str(cell(table, "anger").verdict.item())
+    table = evaluate(maps * np.nan, small, progress=False)
+    assert strict(table.attrs["nulls"])["toroidal"]["resolution"] is None
+    assert strict(json.dumps(summary(table)))["cells"] == 0
+
+
 def test_every_p_is_corrected_over_the_cells_of_the_call(table):
     for score in ("iou", "correlation"):
         for name in ("toroidal", "field", "over_centre", "over_other_masks"):

@@ -111,12 +111,13 @@ def described(null: str, results: Sequence[NullResult], tests: int) -> dict[str,
         "reference": entry.reference,
         "draws": draws,
         "enumerated": enumerated,
-        "resolution": finest,
+        "resolution": None if np.isnan(finest) else finest,
         "tests": tests,
         "least_at_smallest": least,
         "says": ""
         if least <= 1
         else f"the smallest p that {draws} {'arrangements' if enumerated else 'draws'} can give, {finest:.2g}, cannot "
-        f"make one of {tests} cells significant: {least} of them would have to show it"
+        f"make one of {tests} cells significant: "
+        + (f"{least} of them would have to show it" if least <= tests else "nor could it in all of them")
         + ("" if enumerated else f"; ask for null_draws={PER_TEST * tests}"),
     }

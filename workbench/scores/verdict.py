@@ -85,17 +85,17 @@ class Evidence:
 def verdict(e: Evidence) -> str:
     """One sentence for one cell.
 
-    The ladder: every null model that was asked for must reject, corrected over all cells of the table, before a map is
-    above chance; then its excess over a centred blob of its own area must be above 0, by interval and corrected p;
-    then that over the other masks' mean, with the own mask first. Without maps of single faces the last two steps
-    cannot be tested; with too few faces nothing can.
+    The ladder: every null model that was asked for and could test must reject, corrected over all cells of the table,
+    before a map is above chance; then its excess over a centred blob of its own area must be above 0, by interval and
+    corrected p; then that over the other masks' mean, with the own mask first. Without maps of single faces the last
+    two steps cannot be tested; with too few faces nothing can.
     """
     if e.too_few:
         return f"{FEW} ({e.too_few}); described: {_described(e)}"
     known = {name: p for name, p in e.nulls.items() if math.isfinite(p[1])}
     if not known:
         return f"{UNTESTED}; described: {_described(e)}"
-    by = "; ".join(_test(name, p) for name, p in known.items())
+    by = "; ".join(_test(name, p) for name, p in e.nulls.items())
     tests = f"{by}; {e.tests} test{'s' if e.tests != 1 else ''}"
     if not all(corrected <= ALPHA for _, corrected in known.values()):
         return f"{CHANCE} (IoU {number(e.value)}, chance {number(e.chance)}; {tests})"
@@ -133,7 +133,10 @@ def probability(p: float) -> str:
 
 
 def _test(name: str, p: tuple[float, float]) -> str:
-    return f"{NULL_WORDS.get(name, name)} p {probability(p[0])}, corrected {probability(p[1])}"
+    words = NULL_WORDS.get(name, name)
+    if not math.isfinite(p[1]):
+        return f"{words} not testable"
+    return f"{words} p {probability(p[0])}, corrected {probability(p[1])}"
 
 
 def _passing(e: Evidence, known: Mapping[str, tuple[float, float]]) -> str:
