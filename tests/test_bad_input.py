@@ -85,6 +85,8 @@ def test_one_score_may_be_named_without_a_list(heat, masks, table):
         (lambda h, f, m: wb.grouping_test(h, ["p", "q", "q"]), "{network: group}, not list; networks: a, b, c"),
         (lambda h, f, m: wb.grouping_test(h, {"a": "p", "b": "q", "c": None}), "no group is given for c"),
         (lambda h, f, m: wb.trajectory(f, draws=-1), "draws=-1 should be a whole number, 0 or more"),
+        (lambda h, f, m: wb.trajectory(h, domain="face"), "the frame 'unknown' has no face domain on 12×10"),
+        (lambda h, f, m: wb.compare_groups(f, "gender", domain="mouth"), "no domain 'mouth'; known: canvas, face"),
         (lambda h, f, m: wb.trajectory(h, "epoch"), "no dimension of steps 'epoch'; known: layer, model"),
         (lambda h, f, m: wb.compare_groups(f, None), "an array with one a face, not NoneType"),
         (lambda h, f, m: wb.compare_groups(f, "gender", contrasts=5), r"\[\(first, second\), …\], not 5"),

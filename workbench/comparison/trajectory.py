@@ -11,6 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from workbench.canonical import FRAMES, load_frame
+from workbench.comparison.comparable import pixels_of
 from workbench.comparison.entering import entering, explaining
 from workbench.errors import UnknownNameError, UsageError, whole_numbers
 from workbench.heatmaps.aggregate import domain_of, usable
@@ -64,7 +65,7 @@ def trajectory(
     reference: str = "last",
     by: str | None = None,
     normalise: str = "max",
-    domain: npt.ArrayLike | None = None,
+    domain: str | npt.ArrayLike | None = None,
     draws: int = 200,
     splits: int = 50,
     level: float = 0.95,
@@ -75,7 +76,8 @@ def trajectory(
     maps: per-image maps, or global ones (then without intervals and reliability). along: `model` (checkpoints of one
     network) or `layer` (dimension `layer`, each network for itself). order: names of the steps, first to last (None: as
     they come). by: as `global_heatmaps`, or `all`: every image enters the expression that its map explains, so that all
-    steps rest on the same faces (maps with `target="expression:…"`, several of them as a dimension). draws: bootstrap
+    steps rest on the same faces (maps with `target="expression:…"`, several of them as a dimension). domain: None for
+    the maps' own, else their frame's; "face", "canvas" or a boolean (y, x). draws: bootstrap
     draws of whole units for the interval at `level` (0: none); splits: random halves of the units (0: none).
 
     Variables (explainer, expression, step), with `along="layer"` (model, …):
@@ -170,7 +172,9 @@ def _steps(maps: xr.DataArray, along: str, order: Sequence[str] | None) -> list[
     return names
 
 
-def _pixels(maps: xr.DataArray, domain: npt.ArrayLike | None) -> npt.NDArray[np.bool_]:
+def _pixels(maps: xr.DataArray, domain: str | npt.ArrayLike | None) -> npt.NDArray[np.bool_]:
+    if isinstance(domain, str):
+        return pixels_of(maps, domain)[0]
     found, name = domain_of(maps, domain), str(maps.attrs.get("frame", ""))
     grid = (maps.sizes[Y], maps.sizes[X])
     if found is None and FRAMES.get(name) == grid:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from workbench.canonical import FRAMES, load_frame
+from workbench.comparison.comparable import pixels_of
 from workbench.comparison.entering import entering, explaining
 from workbench.comparison.groups.contrast import Contrast
 from workbench.comparison.groups.equal import equal_n as subsampled
@@ -43,7 +44,7 @@ def compare_groups(
     contrasts: Sequence[tuple[str, str]] | None = None,
     by_expression: str | None = None,
     normalise: str = "max",
-    domain: npt.ArrayLike | None = None,
+    domain: str | npt.ArrayLike | None = None,
     masks: MaskSet | None = None,
     design: str = "auto",
     minimum: int = MINIMUM_UNITS,
@@ -181,8 +182,10 @@ def _check_options(
         raise UsageError(f"the cluster level is {cluster_level!r}; give a number between 0 and 1, such as 0.01")
 
 
-def _inside(maps: xr.DataArray, domain: npt.ArrayLike | None) -> npt.NDArray[np.bool_] | None:
+def _inside(maps: xr.DataArray, domain: str | npt.ArrayLike | None) -> npt.NDArray[np.bool_] | None:
     """The domain given, else the maps' own, else their frame's; None (every pixel) where the frame is unknown."""
+    if isinstance(domain, str):
+        return pixels_of(maps, domain)[0]
     found = domain_of(maps, domain)
     name = str(maps.attrs.get("frame", ""))
     if found is not None or name not in FRAMES or FRAMES[name] != maps.shape[-2:]:
