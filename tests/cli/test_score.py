@@ -81,6 +81,7 @@ def test_the_table_in_words(published, capsys):
     assert run(published / "by_network", "--masks", published / "ground_truth", "--nulls", "none") == 0
     out, _ = capsys.readouterr()
     assert "72 maps of 12 networks against ground_truth, frame published" in out
+    assert "Verdicts (with their tests in --json): 72 × " in out
     assert "own mask first in 15 of 72 (12 expected by chance)" in out
     header = out.splitlines()[0].split()
     assert header[:6] == ["model", "expression", "iou", "chance_iou", "other_masks_iou", "centre_iou"]

@@ -129,6 +129,8 @@ def _print(document: dict[str, Any]) -> None:
     def shown(value: Any) -> str:
         return "–" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
 
+    from workbench.scores.verdict import RUNGS
+
     scores, summary = document["scores"], document["summary"]
     extra = [key for key in ("au", "region") if scores and key in scores[0]]
     columns = [*TABLE[:3], *extra, *TABLE[3:]]
@@ -137,9 +139,17 @@ def _print(document: dict[str, Any]) -> None:
     columns = [column for column in columns if not column.startswith("bh_") or (scores and column in scores[0])]
     print_table([{key: shown(value) for key, value in row.items()} for row in scores], columns)
     print()
-    what = "pairs of a map and a mask" if extra else "maps"
+    pairs, many = ("pair", " of a map and a mask") if extra else ("map", "")
     print(
-        f"{summary['cells']} {what} of {summary['models']} networks against {summary['mask_set']}, "
-        f"frame {summary['frame']}, domain {summary['domain']}, threshold {summary['threshold']}"
+        f"{_counted(summary['cells'], pairs)}{many} of {_counted(summary['models'], 'network')} against "
+        f"{summary['mask_set']}, frame {summary['frame']}, domain {summary['domain']}, threshold {summary['threshold']}"
     )
     print(summary["caution"])
+    if summary["verdicts"]:
+        words = {step: step if begins.endswith("(") else begins for step, begins in RUNGS.items()}
+        steps = "; ".join(f"{count} × {words[step]}" for step, count in summary["verdicts"].items())
+        print(f"Verdicts (with their tests in --json): {steps}.")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
