@@ -163,6 +163,15 @@ def test_what_a_null_cannot_test_is_said_and_words_about_nothing_are_valid_json(
     assert strict(json.dumps(summary(table)))["cells"] == 0
 
 
+def test_the_smallest_p_that_few_labels_can_give_is_said(masks, table):
+    assert float(table.resolution_labels_iou[0]) == pytest.approx(1 / 60)  # 3 maps, 5 masks: 5 · 4 · 3 ways
+    assert "cannot be below" not in summary(table)["caution"]
+    one = evaluate(faces({"anger": CORNERS["anger"]}), masks, intervals=False, nulls=("toroidal",), progress=False)
+    assert float(one.p_labels_iou[0]) == float(one.resolution_labels_iou[0]) == pytest.approx(1 / 5)
+    assert "p .20, which cannot be below .20" in summary(one)["caution"]
+    assert summary(one)["labels"][0]["resolution"] == pytest.approx(1 / 5)
+
+
 def test_every_p_is_corrected_over_the_cells_of_the_call(table):
     for score in ("iou", "correlation"):
         for name in ("toroidal", "field", "over_centre", "over_other_masks"):

@@ -199,7 +199,7 @@ def tests(table: xr.Dataset) -> list[Sentence]:
     if steps:
         said.append(Sentence(f"In words, of the {cells} maps: {steps}. Each map's verdict stands with its scores."))
     for row in found["labels"]:
-        if row["p"] is not None and row["p"] > ALPHA:
+        if row["p"] is not None and row["p"] > ALPHA >= (row.get("resolution") or 0.0):  # few labels cannot tell
             of = f" of {readable(row['explainer'])}" if row["explainer"] else ""
             said.append(
                 Sentence(

@@ -85,7 +85,7 @@ def evaluate(
     `mirrored_s`, `upside_down_s`, `random_weights_s` and `edge_map_s` (maps whose role is `control`; edges: of the same
     faces); `low_s`, `high_s`, 95 % interval over subjects (images where unknown), by the method `interval_s`;
     `over_other_masks_s` and `over_centre_s`, the excess over these controls (positive is better), with `low_`, `high_`,
-    `p_`; for each null model m its mean `m_s`, its 95th percentile `m_95_s`, and `p_m_s`; every p also as `bh_` and
+    `p_`; for each null model m its mean `m_s`, its 95th percentile `m_95_s`, and `p_m_s`; these p also as `bh_` and
     `by_` (Benjamini–Hochberg, –Yekutieli, over all cells of the call); `labels_s` and `p_labels_s` (explainer), from
     all permutations of the expressions' labels. Further `chance_iou_face`, `area` (foreground as a share of the
     domain), `covered`, `n`, `n_subjects` (NaN unknown), the columns of `reliability`, `ceiling_iou` (agreement of two

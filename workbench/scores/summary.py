@@ -167,9 +167,11 @@ def _labels(table: xr.Dataset) -> list[dict[str, Any]]:
     """The permutation of labels, one row an explainer; empty where there was none."""
     if "p_labels_iou" not in table:
         return []
+    named = {"mean": "labels_iou", "p": "p_labels_iou", "resolution": "resolution_labels_iou"}
+    columns = {name: table[column].values for name, column in named.items() if column in table}
     return [
-        {EXPLAINER: str(x) or None, "mean": number(float(mean)), "p": number(float(p))}
-        for x, mean, p in zip(table[EXPLAINER].values, table["labels_iou"], table["p_labels_iou"], strict=True)
+        {EXPLAINER: str(x) or None, **{name: number(float(values[i])) for name, values in columns.items()}}
+        for i, x in enumerate(table[EXPLAINER].values)
     ]
 
 
@@ -196,8 +198,10 @@ def _tests(scored: pd.DataFrame, table: xr.Dataset) -> list[str]:
     for row in _labels(table):
         if row["p"] is not None:
             of = f" of {row[EXPLAINER]}" if row[EXPLAINER] else ""
+            least = row.get("resolution") or 0.0
             said.append(
                 f"Exchanging the expressions' labels{of} gives {row['mean']:.3f} on average, p {probability(row['p'])}"
+                + (f", which cannot be below {probability(least)}" if least > ALPHA else "")
             )
     return said
 
