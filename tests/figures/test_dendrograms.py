@@ -44,7 +44,7 @@ def test_multiscale_comes_before_bootstrap_before_folds_before_agreement():
     assert shown.colour == theme.OWN
     shown = numbers_of(tree_of(multiscale=(fitted, None), **known))
     assert shown.texts == (theme.number(fitted.p), "")
-    assert "multiscale bootstrap, approximately unbiased; 31 subjects" in shown.note
+    assert "near 1 where the data hold it, by multiscale bootstrap, approximately unbiased; 31 subjects" in shown.note
     shown = numbers_of(tree_of(multiscale_reason="at least 20 subjects are needed, and there are 9", **known))
     assert "No multiscale bootstrap: at least 20" in shown.note
     assert numbers_of(tree_of(reason="too few")).note == "support unavailable: too few"

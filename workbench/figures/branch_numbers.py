@@ -33,7 +33,8 @@ def numbers_of(tree: Tree) -> Numbers:
     units = f"{tree.units} {tree.unit}s" if tree.units else "units unknown"
     if tree.multiscale is not None:
         found = tuple("" if m is None else _text(m.p) for m in tree.multiscale)
-        note = f"blue: p of the branch by multiscale bootstrap, approximately unbiased; {units} redrawn"
+        said = "near 1 where the data hold it"
+        note = f"blue: p of the branch, {said}, by multiscale bootstrap, approximately unbiased; {units} redrawn"
         return Numbers(found, note, theme.OWN)
     if tree.support is not None:
         trees = f"{tree.draws} trees" if tree.draws else "trees"
