@@ -50,6 +50,15 @@ def test_agreement_says_what_beats_the_maps(drawn) -> None:  # type: ignore[no-u
     assert "guessing among six masks would give about 5" in said  # 30 maps / 6
 
 
+def test_with_a_single_mask_nothing_is_said_of_others(drawn) -> None:  # type: ignore[no-untyped-def]
+    table = drawn.table()
+    table["other_masks_iou"] = table["iou"] * np.nan
+    table = table.drop_vars([name for name in table if str(name).startswith("iou_with_") and name != "iou_with_anger"])
+    said = " ".join(s.text for s in belief.agreement(table, "drawn"))
+    assert "placed by chance reach" in said
+    assert not [word for word in ("other", "best match", "–") if word in said]
+
+
 def test_what_the_null_models_leave_is_counted_from_the_table(drawn) -> None:  # type: ignore[no-untyped-def]
     table = drawn.table()
     cells = int(table["iou"].notnull().sum())

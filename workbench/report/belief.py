@@ -117,17 +117,21 @@ def agreement(table: xr.Dataset, masks: str, *, testable: bool = False) -> list[
     by_explainer = {e: row for e, row in single.items() if row["cells"]}
     ious = [row["iou"] for row in by_explainer.values()]
     spread = f" (from {number(min(ious))} to {number(max(ious))} across explainers)" if len(by_explainer) > 1 else ""
+    gap = means["iou"] - means["other_masks_iou"]
+    others_reach = (
+        f"the same maps against the other expressions' masks {number(means['other_masks_iou'])}; "
+        if np.isfinite(gap)
+        else ""
+    )
     out = [
         Sentence(
             f"Overlap with the {masks} mask of the same expression is, on average, IoU {number(means['iou'])}{spread}. "
             f"Regions of the same size placed by chance reach {number(means['chance_iou'])}; "
-            f"the same maps against the other expressions' masks {number(means['other_masks_iou'])}; "
-            "and a centred blob that has seen no face "
+            f"{others_reach}and a centred blob that has seen no face "
             f"{number(means['centre_iou_equal_area'])} at the maps' own area, "
             f"{number(means['centre_iou'])} at its natural size."
         )
     ]
-    gap = means["iou"] - means["other_masks_iou"]
     gaps = {readable(e): row["iou"] - row["other_masks_iou"] for e, row in by_explainer.items()}
     least, most = min(gaps, key=gaps.__getitem__), max(gaps, key=gaps.__getitem__)
     across = (
@@ -148,7 +152,7 @@ def agreement(table: xr.Dataset, masks: str, *, testable: bool = False) -> list[
                 "caution",
             )
         )
-    else:
+    elif np.isfinite(gap):
         so = "cell by cell it is tested below" if testable else "with these faces that cannot be told from chance"
         out.append(Sentence(f"The own mask is {number(gap)} above the other masks: {so}.{across}"))
     blob = means["centre_iou_equal_area"]
@@ -162,9 +166,8 @@ def agreement(table: xr.Dataset, masks: str, *, testable: bool = False) -> list[
             )
         )
     ranks = table["rank_of_own_mask"].values
-    known = np.isfinite(ranks)
-    if known.any():
-        sets = all_masks(table).sizes["mask"]
+    known, sets = np.isfinite(ranks), all_masks(table).sizes["mask"]
+    if known.any() and sets > 1:
         first, times = _most_often_first(table)
         out.append(
             Sentence(
