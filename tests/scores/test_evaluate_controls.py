@@ -172,6 +172,20 @@ def test_the_smallest_p_that_few_labels_can_give_is_said(masks, table):
     assert summary(one)["labels"][0]["resolution"] == pytest.approx(1 / 5)
 
 
+def test_a_mask_where_the_map_has_no_data_is_no_test(masks):
+    maps = xr.DataArray(
+        np.stack([spot((5, 5)), spot((18, 14))])[None, None],
+        dims=("model", "explainer", "expression", "y", "x"),
+        coords={"model": ["net"], "explainer": ["cam"], "expression": ["anger", "surprise"]},
+    )
+    maps[0, 0, 0].values[masks.maps.values[0] > 0.5] = np.nan
+    table = evaluate(maps, masks, nulls=("toroidal",), progress=False)
+    assert str(cell(table, "anger").reason.item()) == "the mask 'anger' lies where the map has no data"
+    assert str(cell(table, "anger").verdict.item()).startswith("not scored")
+    assert table.attrs["tests"] == int(np.isfinite(table.p_toroidal_iou).sum()) == 1
+    assert np.isfinite(float(cell(table, "anger").iou_with_surprise))
+
+
 def test_every_p_is_corrected_over_the_cells_of_the_call(table):
     for score in ("iou", "correlation"):
         for name in ("toroidal", "field", "over_centre", "over_other_masks"):

@@ -77,6 +77,8 @@ class Table:
             return self.cells[at].reason
         if k is not None and not (self.ground.masks[k] & self.ground.domain).any():
             return f"the mask {self.names[k]!r} is empty in the domain"
+        if k is not None and np.isnan(self.cells[at].own["iou"][k]):
+            return f"the mask {self.names[k]!r} lies where the map has no data"
         return ""
 
     @property
