@@ -413,4 +413,8 @@ def test_the_page_is_written_by_the_rooms_themselves(given: dict, drawn: ModuleT
     table = pd.read_csv(made.with_name("scores.csv"))
     assert len(table) == 2 * 2 * 6
     assert table["chance_iou"].dropna().between(0, 1).all()
-    assert "Likeness of networks" in plain_text(made)
+    text = plain_text(made)
+    assert "Likeness of networks" in text
+    assert "read each score beside its chance level, the other masks and the centred blob" in text
+    assert "bh_" not in text, "columns that the page does not show are not named on it"
+    assert "no value" not in made.read_text(encoding="utf-8"), "reliability carries its reason as intervals do"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -197,22 +198,30 @@ def tests(table: xr.Dataset) -> list[Sentence]:
     said = []
     if out:
         kept = min(null["below_05_bh"] for null in found["nulls"].values())
-        said.append(Sentence(f"Chance, tested: {'; '.join(out)}.", "plain" if kept else "caution"))
+        about = "of these maps as they are, not of maps of other faces"
+        said.append(Sentence(f"Chance, tested ({about}): {'; '.join(out)}.", "plain" if kept else "caution"))
     steps = "; ".join(f"{count} {RUNG_WORDS[rung]}" for rung, count in found["verdicts"].items())
     if steps:
         said.append(Sentence(f"In words, of the {cells} maps: {steps}. Each map's verdict stands with its scores."))
-    for row in found["labels"]:
-        if row["p"] is not None and row["p"] > ALPHA >= (row.get("resolution") or 0.0):  # few labels cannot tell
-            of = f" of {readable(row['explainer'])}" if row["explainer"] else ""
-            said.append(
-                Sentence(
-                    f"Dealing the masks{of} out to other expressions gives as high a mean IoU in {row['p']:.0%} of all "
-                    f"ways of doing so (mean {number(row['mean'], 3)}): as a whole the maps do not tell their own "
-                    "expression's mask from the others.",
-                    "caution",
-                )
-            )
-    return said
+    return said + _dealt(found["labels"])
+
+
+def _dealt(labels: list[dict[str, Any]]) -> list[Sentence]:
+    """One sentence for all explainers whose maps fit the masks of other expressions about as well."""
+    able = [row for row in labels if row["p"] is not None and (row.get("resolution") or 0.0) <= ALPHA]
+    alike = [row for row in able if row["p"] > ALPHA]  # few labels cannot tell
+    if not alike:
+        return []
+    least, most = min(row["p"] for row in alike), max(row["p"] for row in alike)
+    share = f"{least:.0%}" if f"{least:.0%}" == f"{most:.0%}" else f"{least:.0%} to {most:.0%}"
+    whose = ", ".join(readable(row["explainer"]) for row in alike if row["explainer"])
+    of = f" of {whose}" if whose and len(alike) < len(able) else ""
+    text = (
+        f"Dealing the masks out to other expressions gives as high a mean IoU in {share} of all ways of doing so"
+        f"{', by explainer' if len(alike) > 1 else ''}: as a whole the maps{of} are not shown to tell their own "
+        "expression's mask from the others."
+    )
+    return [Sentence(text, "caution")]
 
 
 def others(tables: dict[str, xr.Dataset]) -> list[Sentence]:

@@ -175,7 +175,7 @@ def _cell(row: dict[str, Any], variable: str, score: str, reasons: dict[str, str
 
 def _missing(row: dict[str, Any], variable: str, reasons: dict[str, str], letters: dict[str, str]) -> Cell:
     own = str(row["reason"]) if "reason" in row else ""
-    if not own and variable.startswith("low_") and "interval_reason" in row:
+    if not own and (variable.startswith("low_") or variable == "spearman_brown") and "interval_reason" in row:
         own = str(row["interval_reason"])
     if not own and variable.startswith("bh_"):
         own = reasons.get("p_" + variable.removeprefix("bh_"), "")

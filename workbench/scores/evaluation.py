@@ -46,7 +46,8 @@ CAUTION: Final = (
     "other masks and the centred blob. "
 )
 OWN_FIRST: Final = "The counts of own mask first are not binomial, as few masks win for most maps. "
-CORRECTED: Final = "Columns bh_ and by_ are corrected over the {tests} cells of this table, p_ are not."
+COLUMNS_CORRECTED: Final = "Columns bh_ and by_ "
+CORRECTED: Final = COLUMNS_CORRECTED + "are corrected over the {tests} cells of this table, p_ are not."
 
 
 def evaluate(
@@ -241,7 +242,7 @@ def _unreliable(columns: Columns, reason: str) -> dict[str, Column]:
 
 
 def _ceiling(columns: Columns, masks: MaskSet, second: MaskSet | None) -> dict[str, Column]:
-    """Agreement of two experts' masks of each expression, what a map can hardly exceed; NaN where there is one."""
+    """Agreement of two experts' masks of each expression, a mark for a map, not a bound; NaN where there is one."""
     table, none = columns.table, np.full(len(columns.table.expressions), np.nan)
     if not table.by_expression:
         columns.reasons["ceiling_iou"] = "experts are compared by expression"

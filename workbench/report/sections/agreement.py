@@ -15,6 +15,7 @@ from workbench.report.sources import Sources, counted, main_table
 from workbench.report.svg import inline
 from workbench.report.tables import SCORES, TITLES, score_table, unit_table, verdicts
 from workbench.scores import all_masks
+from workbench.scores.evaluation import COLUMNS_CORRECTED
 
 
 def beliefs(s: Sources) -> list[belief.Sentence]:
@@ -111,7 +112,7 @@ def agreement(s: Sources) -> list[dict[str, Any]]:
                 "rows": rows,
                 "overview": overview,
                 "authority": ". ".join(str(facts[k]).rstrip(".") for k in ("authority", "caveat") if facts.get(k)),
-                "notes": str(table.attrs.get("caution", "")),
+                "notes": str(table.attrs.get("caution", "")).partition(COLUMNS_CORRECTED)[0].strip(),
                 "dimension": mask_set.dimension if mask_set is not None else "expression",
             }
         )
