@@ -5,7 +5,9 @@ import pytest
 import xarray as xr
 
 from workbench.canonical import load_frame
+from workbench.comparison.comparable import pixels_of
 from workbench.errors import FrameMismatchError, UsageError
+from workbench.heatmaps.aggregate import domain_of as of_maps
 from workbench.masks import load_masks
 from workbench.scores.domains import domain_name, domain_of, face_domain, same_frame
 
@@ -28,6 +30,15 @@ def test_the_named_domains(published_masks):
     names = [domain_name(given, masks) for given in (None, "face", "canvas", face)]
     assert names == ["canvas", "face", "canvas", "given"]
     assert domain_name(None, load_masks("friesen-ekman")) == "masks"
+
+
+def test_an_array_with_names_is_read_by_them(toy_masks):
+    wide = np.arange(36).reshape(6, 6) < 12
+    turned = xr.DataArray(wide.T, dims=("x", "y"))
+    np.testing.assert_array_equal(domain_of(turned, toy_masks), wide)
+    maps = xr.DataArray(np.zeros((1, 1, 6, 6)), dims=("model", "expression", "y", "x"))
+    np.testing.assert_array_equal(of_maps(maps, turned), wide)
+    np.testing.assert_array_equal(pixels_of(maps, turned)[0], wide)
 
 
 def test_what_is_no_domain(published_masks, toy_masks):

@@ -15,7 +15,7 @@ from workbench.comparison.distances import Domain, Matrix, Rows
 from workbench.comparison.linkages import Growth
 from workbench.comparison.tree import Tree
 from workbench.errors import UnknownNameError, UsageError, WorkbenchError
-from workbench.heatmaps.checks import OK, roles, status_of
+from workbench.heatmaps.checks import OK, as_domain, roles, status_of
 from workbench.vocabulary import EXPLAINER, EXPRESSION, MODEL, X, Y
 
 TOO_FEW_PIXELS = "the maps share too few pixels with data, or are constant there"
@@ -114,7 +114,7 @@ def pixels_of(maps: xr.DataArray, domain: str | npt.ArrayLike | None) -> tuple[n
     """Pixels (y, x) that are compared, and what they are called. UsageError where the frame has no such domain."""
     grid = (maps.sizes[Y], maps.sizes[X])
     if domain is not None and not isinstance(domain, str):
-        given = np.asarray(domain, dtype=bool)
+        given = as_domain(domain)
         if given.shape != grid:
             raise UsageError(f"the domain is {'×'.join(map(str, given.shape))} and the maps {grid[0]}×{grid[1]}")
         return given, "given"

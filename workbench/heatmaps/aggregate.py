@@ -11,7 +11,7 @@ import xarray as xr
 
 from workbench.errors import UnknownNameError, UsageError
 from workbench.heatmaps.arithmetic import normalise as normalise_maps
-from workbench.heatmaps.checks import CONSTANT, NO_DATA, NON_FINITE, OK, check, roles
+from workbench.heatmaps.checks import CONSTANT, NO_DATA, NON_FINITE, OK, as_domain, check, roles
 from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, IMAGE, MODEL, TARGET, X, Y, is_expression
 from workbench.vocabulary import expression as to_expression
 
@@ -190,7 +190,7 @@ def domain_of(maps: xr.DataArray, domain: npt.ArrayLike | None) -> npt.NDArray[n
         raise UsageError(
             f"the domain {domain!r} is a name; here it is a boolean array (y, x), such as load_frame(…).domain"
         )
-    d = np.asarray(domain, dtype=bool)
+    d = as_domain(domain)
     if d.shape != (maps.sizes[Y], maps.sizes[X]):
         raise UsageError(
             f"the domain is {'×'.join(map(str, d.shape))} and the maps are "

@@ -84,6 +84,13 @@ def of_explainers(maps: xr.DataArray, names: Sequence[str]) -> xr.DataArray:
     return maps.isel({EXPLAINER: slice(evenly.start, evenly.stop, evenly.step) if at == list(evenly) else at})
 
 
+def as_domain(domain: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """A domain (y, x) as booleans; a DataArray by the names of its dimensions, whatever their order."""
+    if isinstance(domain, xr.DataArray) and set(domain.dims) == {Y, X}:
+        domain = domain.transpose(Y, X)
+    return np.asarray(domain, dtype=bool)
+
+
 def status_of(values: npt.NDArray[np.floating[Any]], domain: npt.NDArray[np.bool_] | None = None) -> str:
     """The state of one map (y, x), from its values: `ok`, `constant`, `non-finite`, or `not computed` (all NaN)."""
     pixels = values if domain is None else values[domain]

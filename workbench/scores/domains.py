@@ -8,6 +8,7 @@ import xarray as xr
 
 from workbench.canonical import load_frame
 from workbench.errors import FrameMismatchError, UsageError, WorkbenchError
+from workbench.heatmaps.checks import as_domain
 from workbench.masks import MaskSet
 from workbench.vocabulary import X, Y
 
@@ -57,7 +58,7 @@ def domain_of(domain: Domain, masks: MaskSet) -> Pixels:
             )
             raise UsageError(f"{why}; give None (the masks' own), 'canvas', 'face' or a boolean array (y, x)")
     else:
-        found = np.asarray(domain, dtype=bool)
+        found = as_domain(domain)
     if found.shape != grid:
         raise FrameMismatchError(f"the domain is {'×'.join(map(str, found.shape))} and the masks {grid[0]}×{grid[1]}")
     if not found.any():
