@@ -75,6 +75,7 @@ def test_one_score_may_be_named_without_a_list(heat, masks, table):
     [
         (lambda h, f, m: wb.evaluate(h, m, draws="many"), "draws='many' should be a whole number, 1 or more"),
         (lambda h, f, m: wb.evaluate(f, m, seed=-1), "seed=-1 should be a whole number, 0 or more"),
+        (lambda h, f, m: wb.evaluate(h, m, nulls=("labels",)), "(the labels' permutation comes with any of them)"),
         (lambda h, f, m: wb.evaluate(h, m, second="belharbi"), "second is a MaskSet, not str"),
         (lambda h, f, m: ceiling("friesen-ekman"), "masks are a MaskSet, not str; make it with load_masks"),
         (lambda h, f, m: wb.reliability(f, seed=None), "seed=None should be a whole number"),

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from workbench.faces import demo_faces as demo_faces
     from workbench.faces import load_faces as load_faces
     from workbench.faithfulness import au_occlusion as au_occlusion
+    from workbench.faithfulness import au_occlusion_table as au_occlusion_table
     from workbench.faithfulness import faithfulness as faithfulness
+    from workbench.faithfulness import faithfulness_table as faithfulness_table
     from workbench.heatmaps import global_heatmaps as global_heatmaps
     from workbench.heatmaps import global_statistics as global_statistics
     from workbench.heatmaps import load as load_heatmaps  # noqa: F401
@@ -92,7 +94,9 @@ _ROOMS = {
     "grouping_test": "comparison",
     "trajectory": "comparison",
     "faithfulness": "faithfulness",
+    "faithfulness_table": "faithfulness",
     "au_occlusion": "faithfulness",
+    "au_occlusion_table": "faithfulness",
     "report": "report",
     "ImageExplorer": "widgets",
     "MaskPainter": "widgets",

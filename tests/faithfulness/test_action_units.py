@@ -113,6 +113,7 @@ def test_bad_input(reader, faces):
     for given, error, words in [
         ({"mode": "hide"}, UnknownNameError, "mode"),
         ({"masks": "facs-ua"}, UnknownNameError, "did you mean facs-au"),
+        ({"masks": {"AU1": None}}, UsageError, "masks are named here.*; not a dict"),
         ({"controls": 19}, UsageError, "20 or more"),
         ({"controls": True}, UsageError, "20 or more"),
         ({"fill": "grey"}, UsageError, "fill='grey'"),

@@ -151,6 +151,35 @@ def test_nothing_undefined_is_a_number(bent, small):
     assert np.isnan(found["max_sensitivity"].values).all()
 
 
+def test_a_map_is_what_its_values_say_even_where_its_status_says_ok(bent, small):
+    given = np.random.default_rng(0).normal(size=(6, 8, 8))
+    given[0], given[1], given[2, 3, 3], given[3, 0, 0] = 0, np.nan, np.nan, np.inf
+    with np.errstate(all="raise"):
+        found = faithfulness(bent, small, as_maps(given, small, "bent"), scores="deletion", draws=2, **QUIET)
+    assert found["reason"].values[0, 0].tolist() == [
+        "the map is constant",
+        "the map is not computed",
+        "the map is non-finite",
+        "the map is non-finite",
+        "",
+        "",
+    ]
+    assert np.isfinite(found["deletion"].values[0, 0]).tolist() == [False] * 4 + [True] * 2
+
+
+def test_what_is_no_native_map_is_refused_by_name(bent, small):
+    good = as_maps(np.random.default_rng(0).normal(size=(6, 8, 8)), small, "bent")
+    key = ("bent", "mine")
+    for maps, says in (
+        ({key: good[key].values}, "are of type ndarray, not an xarray.DataArray as native"),
+        ({key: good[key].drop_vars("status")}, "have no coordinate 'status'"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            faithfulness(bent, small, maps, **QUIET)
+    with pytest.raises(UsageError, match="no score was named"):
+        faithfulness(bent, small, good, scores=None, **QUIET)
+
+
 def test_an_unlabelled_face_has_no_score(bent, make_faces):
     images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
     faces = make_faces(images, labels=["anger", "", "sadness"])

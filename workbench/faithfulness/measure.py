@@ -19,6 +19,7 @@ from workbench.faces.faceset import FaceSet
 from workbench.faithfulness.face_scores import FaceScores
 from workbench.faithfulness.registry import FAITHFULNESS, FaithfulnessScore
 from workbench.faithfulness.request import check, coordinates, job_of, networks_of, refuse_nothing
+from workbench.heatmaps.checks import NON_FINITE, OK, status_of
 
 DEFAULT: Final = (
     "deletion",
@@ -100,7 +101,7 @@ def faithfulness(
     ) as bar:
         for network in networks:
             job = job_of(network, faces, predictions[network.name], seed, precision)
-            own = {name: maps[network.name, name] for name in order if (network.name, name) in maps}
+            own = {name: _as_it_is(maps[network.name, name]) for name in order if (network.name, name) in maps}
             scorer = FaceScores(job, own, order, chosen, draws if controls else 0, faces, fill, space, steps)
             found.append(scorer.scored(count, bar.update))
     attrs = {
@@ -144,6 +145,16 @@ def _checked(maps: Maps, models: Sequence[str], faces: FaceSet, target: str) -> 
         if not any(key[0] == model for key in maps):
             raise UnknownNameError("network among the maps:", model, {key[0] for key in maps})
     return list(dict.fromkeys(explainer for model, explainer in maps if model in models))
+
+
+def _as_it_is(maps: xr.DataArray) -> xr.DataArray:
+    """Maps whose status is that of their values where it says `ok`, as maps may have been changed since."""
+    values, status = maps.values, maps["status"].values.astype(object)
+    for index in np.flatnonzero(status == OK):
+        status[index] = status_of(values[index])
+        if status[index] == OK and np.isnan(values[index]).any():
+            status[index] = NON_FINITE
+    return maps.assign_coords(status=(maps["status"].dims, status.astype(str)))
 
 
 def _dataset(

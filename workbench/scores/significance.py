@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from workbench.errors import UsageError
+from workbench.errors import UnknownNameError, UsageError
 from workbench.scores.cell import Cell, Ground, Row, see
 from workbench.scores.nulls.registry import NULLS, Null, NullResult, Scored
 from workbench.scores.nulls.rotations import rotated
@@ -30,7 +30,12 @@ MOST: Final = 2000  # unless more are asked for
 
 def chosen_nulls(names: Sequence[str] | None) -> tuple[str, ...]:
     """The null models asked for, each once, none for None; UnknownNameError for one that does not exist."""
-    return tuple(NULLS[name].name for name in dict.fromkeys([names] if isinstance(names, str) else names or ()))
+    given = tuple(dict.fromkeys([names] if isinstance(names, str) else names or ()))
+    if "labels" in given:
+        raise UnknownNameError(
+            "null model", "labels", NULLS.names(), "(the labels' permutation comes with any of them)"
+        )
+    return tuple(NULLS[name].name for name in given)
 
 
 def draws_for(tests: int, asked: int | None) -> int:
