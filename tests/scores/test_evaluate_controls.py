@@ -158,6 +158,7 @@ def test_what_a_null_cannot_test_is_said_and_words_about_nothing_are_valid_json(
     small = MaskSet("small", mask, "image", xr.DataArray(np.ones((5, 5), bool), dims=("y", "x")))
     table = evaluate(maps, small, progress=False)
     assert "random fields not testable" in str(cell(table, "anger").verdict.item())
+    assert [summary(table)["nulls"][name]["tested"] for name in ("toroidal", "field")] == [1, 0]
     table = evaluate(maps * np.nan, small, progress=False)
     assert strict(table.attrs["nulls"])["toroidal"]["resolution"] is None
     assert strict(json.dumps(summary(table)))["cells"] == 0

@@ -156,6 +156,7 @@ def _null(scored: pd.DataFrame, table: xr.Dataset, name: str) -> dict[str, Any]:
         "mean": number(float(scored[f"{name}_iou"].mean())),
         "percentile_95": number(float(scored[f"{name}_95_iou"].mean())),
         "smallest_p": number(float(p.min())),
+        "tested": int(p.notna().sum()),
         "below_05": int((p <= ALPHA).sum()),
         "below_05_bh": int((scored[f"bh_{name}_iou"] <= ALPHA).sum()),
         "below_05_by": int((scored[f"by_{name}_iou"] <= ALPHA).sum()),
@@ -190,7 +191,7 @@ def _tests(scored: pd.DataFrame, table: xr.Dataset) -> list[str]:
         central = found.get("passes_central")
         said.append(
             f"By {NULL_WORDS.get(name, name)} the mean is {short(found['mean'])} and the 95th percentile "
-            f"{short(found['percentile_95'])}: {found['below_05']} of {found['tests']} cells have p ≤ .05, "
+            f"{short(found['percentile_95'])}: {found['below_05']} of {found['tested']} cells have p ≤ .05, "
             f"{found['below_05_bh']} after Benjamini–Hochberg, {found['below_05_by']} after Benjamini–Yekutieli"
             + (f" ({central:.0%} of unrelated central maps have p ≤ .05)" if central is not None else "")
             + (f"; {found['says']}" if found.get("says") else "")
