@@ -67,7 +67,8 @@ class Pairs:
     def each(self, what: str) -> Iterator[Pair]:
         """Every map that can be scored, under a progress bar that says `what`."""
         cells = list(np.ndindex(*self.shape))
-        for m, x, e in tqdm(cells, desc=what, unit="map", leave=False, disable=len(cells) < 12):
+        quiet = True if len(cells) < 12 else None  # no bar for what is quick, nor into files and pipes
+        for m, x, e in tqdm(cells, desc=what, unit="map", leave=False, disable=quiet):
             chosen = self._columns(e)
             values = np.asarray(self.heat.isel({MODEL: m, EXPLAINER: x, EXPRESSION: e}).values, dtype=np.float64)
             counted = self.domain & ~np.isnan(values)
