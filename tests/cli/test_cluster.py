@@ -134,5 +134,5 @@ def test_maps_of_single_images_give_branches_support(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "support from 22 images" in out
     assert "multiscale p" in out
-    with pytest.raises(UsageError, match="number of resamples, not -1"):
+    with pytest.raises(UsageError, match="draws=-1 should be a whole number, 0 or more"):
         run(tmp_path / "maps.nc", "--draws", "-1")
