@@ -17,7 +17,7 @@ from workbench.explain.regions import region_masks
 from workbench.faces.faceset import FaceSet
 from workbench.masks import load_masks, masks_on_face
 from workbench.scores import att_cos, cam_cos
-from workbench.scores.sharing import shares
+from workbench.scores.action_units.sharing import shares
 from workbench.vocabulary import BASIC_EXPRESSIONS
 
 

@@ -1,11 +1,11 @@
 """Scores of agreement between maps and masks, each beside its chance level and controls."""
 
-from workbench.scores.attribution import attributions, region_attributions
-from workbench.scores.attribution_means import attribution_table
+from workbench.scores.action_units.attribution import attributions, region_attributions
+from workbench.scores.action_units.attribution_means import attribution_table
+from workbench.scores.action_units.correlation import correlations
+from workbench.scores.action_units.correlation_means import att_cos, cam_cos, correlation_table
 from workbench.scores.ceiling import ceiling
 from workbench.scores.columns import all_masks
-from workbench.scores.correlation import correlations
-from workbench.scores.correlation_means import att_cos, cam_cos, correlation_table
 from workbench.scores.curves import curves
 from workbench.scores.evaluation import evaluate
 from workbench.scores.registry import SCORES, Score, score

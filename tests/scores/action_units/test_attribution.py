@@ -11,7 +11,7 @@ import xarray as xr
 from workbench.errors import UnknownNameError, UsageError
 from workbench.masks import MaskSet, load_masks
 from workbench.scores import attribution_table, attributions, region_attributions
-from workbench.scores.sharing import shares
+from workbench.scores.action_units.sharing import shares
 
 GRID = (4, 4)
 

@@ -13,10 +13,10 @@ import xarray as xr
 from workbench.errors import UsageError
 from workbench.heatmaps.checks import OK
 from workbench.masks import MaskSet
-from workbench.scores.correlation import CONTROLS, correlations
+from workbench.scores.action_units.correlation import CONTROLS, correlations
+from workbench.scores.action_units.references import OWN
+from workbench.scores.action_units.stacks import Maps
 from workbench.scores.intervals import DRAWS
-from workbench.scores.references import OWN
-from workbench.scores.stacks import Maps
 from workbench.scores.unit_means import Resampling, mean, resampling
 from workbench.statistics.bootstrap import ends
 from workbench.vocabulary import AU, BASIC_EXPRESSIONS, EXPRESSIONS

@@ -15,7 +15,7 @@ from workbench.errors import FrameMismatchError, UsageError
 from workbench.heatmaps.checks import OK
 from workbench.masks import MaskSet
 from workbench.masks.sides import by_class
-from workbench.scores.stacks import Stack
+from workbench.scores.action_units.stacks import Stack
 from workbench.vocabulary import AU, BASIC_EXPRESSIONS, EXPRESSION, IMAGE, REGION, X, Y
 
 OWN = "own"  # the one map of each face, where there is no choice of maps

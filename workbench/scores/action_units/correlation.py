@@ -19,10 +19,10 @@ import xarray as xr
 from workbench.errors import UnknownNameError, UsageError
 from workbench.heatmaps.checks import CONSTANT, NO_DATA, NON_FINITE, OK
 from workbench.masks import MaskSet
+from workbench.scores.action_units.references import References, references
+from workbench.scores.action_units.resizing import resized
+from workbench.scores.action_units.stacks import Maps, Stack, stacks
 from workbench.scores.centre import SIGMA_ACROSS, SIGMA_DOWN
-from workbench.scores.references import References, references
-from workbench.scores.resizing import resized
-from workbench.scores.stacks import Maps, Stack, stacks
 from workbench.vocabulary import BASIC_EXPRESSIONS, IMAGE, TARGET
 
 SCALES: Final = ("min-max", "shift")

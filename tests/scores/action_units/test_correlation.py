@@ -12,7 +12,7 @@ from workbench.errors import FrameMismatchError, UnknownNameError, UsageError
 from workbench.heatmaps import load_folder, normalise
 from workbench.masks import load_masks, masks_on_face
 from workbench.scores import att_cos, cam_cos, correlation_table, correlations
-from workbench.scores.resizing import resized
+from workbench.scores.action_units.resizing import resized
 from workbench.vocabulary import BASIC_EXPRESSIONS
 
 

@@ -16,11 +16,11 @@ from workbench.heatmaps.aggregate import groups
 from workbench.heatmaps.checks import NO_DATA, NON_FINITE, OK
 from workbench.masks import MaskSet
 from workbench.masks.sides import by_class, class_name
-from workbench.scores.correlation import centre
-from workbench.scores.references import References, references
-from workbench.scores.resizing import resized
-from workbench.scores.sharing import REST, shares
-from workbench.scores.stacks import Maps, Stack, stacks
+from workbench.scores.action_units.correlation import centre
+from workbench.scores.action_units.references import References, references
+from workbench.scores.action_units.resizing import resized
+from workbench.scores.action_units.sharing import REST, shares
+from workbench.scores.action_units.stacks import Maps, Stack, stacks
 from workbench.vocabulary import EXPLAINER, IMAGE, MODEL, TARGET
 
 Floats = npt.NDArray[np.float64]
