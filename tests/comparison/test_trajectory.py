@@ -71,12 +71,12 @@ def test_other_expressions_stand_beside():
 
 def test_halves_by_the_plain_road():
     """Two splits: the halves that were drawn, averaged and correlated one by one."""
-    from workbench.comparison.trajectory import _halves
+    from workbench.comparison.likeness import halves as halves_of
     from workbench.heatmaps.resampling import units_of
 
     maps = learning(predicted=("fear",))
     found = trajectory(maps, normalise="none", draws=0, splits=2).isel(explainer=0).sel(expression="fear")
-    halves = _halves(units_of(maps), 2, 0).astype(bool)
+    halves = halves_of(units_of(maps), 2, 0).astype(bool)
     assert (halves[:2] == ~halves[2:]).all()
     assert (halves.sum(axis=1) == 8).all()
     mean = lambda s, who: maps.values[s, 0, who].mean(axis=0)

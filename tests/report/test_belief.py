@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from workbench.figures.theme import readable
-from workbench.report import belief
+from workbench.report import belief, nulls
 from workbench.report.describe import network_facts, options_in_words, score_in_words, sentence, target_in_words
 from workbench.report.manifest import plain, without_path
 from workbench.report.recognition import Recognition
@@ -62,7 +62,7 @@ def test_with_a_single_mask_nothing_is_said_of_others(drawn) -> None:  # type: i
 def test_what_the_null_models_leave_is_counted_from_the_table(drawn) -> None:  # type: ignore[no-untyped-def]
     table = drawn.table()
     cells = int(table["iou"].notnull().sum())
-    said = [s.text for s in belief.tests(table)]
+    said = [s.text for s in nulls.tests(table)]
     for name, words, rate in (("toroidal", "toroidal shifts", "25%"), ("field", "random fields", "40%")):
         below, kept = (int((table[f"{first}_{name}_iou"].values <= 0.05).sum()) for first in ("p", "bh"))
         assert (
@@ -79,9 +79,9 @@ def test_what_the_null_models_leave_is_counted_from_the_table(drawn) -> None:  #
     assert not any(second in text for text in said), "p = .01 is no caution"
     table["p_labels_iou"] = table["p_labels_iou"] * 0 + [0.4, 0.2]
     assert "in 20% to 40% of all ways of doing so, by explainer: as a whole the maps are not" in (
-        belief.tests(table)[2].text
+        nulls.tests(table)[2].text
     )
-    assert belief.tests(table.assign(iou=table["iou"] * np.nan)) == []
+    assert nulls.tests(table.assign(iou=table["iou"] * np.nan)) == []
 
 
 def test_the_mask_that_is_first_most_often_is_named(drawn) -> None:  # type: ignore[no-untyped-def]

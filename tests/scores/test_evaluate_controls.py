@@ -323,3 +323,28 @@ def test_wrong_requests_are_refused_before_any_work(masks):
         evaluate(maps, masks, null_draws=0)
     with pytest.raises(UsageError, match=r"value:0\.5"):
         evaluate(maps, masks, threshold="half")
+
+
+def test_names_written_otherwise_and_groupings_of_global_maps_are_said(masks):
+    heat = xr.DataArray(
+        np.stack([spot((5, 5)), spot((9, 9))])[None, None],
+        dims=("model", "explainer", "expression", "y", "x"),
+        coords={"model": ["net"], "explainer": ["cam"], "expression": ["Angry", "boredom"]},
+    )
+    table = evaluate(heat, masks, nulls=())
+    assert table["reason"].values.ravel().tolist() == [
+        "'spots' has no mask for Angry; write 'anger'",
+        "'spots' has no mask for boredom",
+    ]
+    with pytest.raises(UsageError, match="by='labelled' groups maps of single images"):
+        evaluate(heat, masks, by="labelled")
+
+
+def test_the_labels_are_corrected_over_the_explainers(masks):
+    maps = xr.concat(
+        [faces(dict(list(CORNERS.items())[:3]), people=5).assign_coords(explainer=[name]) for name in ("cam", "lime")],
+        "explainer",
+    )
+    table = evaluate(maps, masks, nulls=("toroidal",), intervals=False)
+    np.testing.assert_allclose(table["p_labels_iou"], 1 / 60)  # three maps, five masks: 5! / 2! ways
+    np.testing.assert_allclose(table["bh_labels_iou"], multipletests([1 / 60, 1 / 60], method="fdr_bh")[1])

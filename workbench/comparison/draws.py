@@ -13,7 +13,8 @@ from workbench.comparison.distances import Domain, Matrix
 from workbench.comparison.linkages import Growth
 from workbench.comparison.measures.rows import stretched
 from workbench.comparison.tree import Tree
-from workbench.heatmaps.aggregate import groups, usable
+from workbench.heatmaps.aggregate import usable
+from workbench.heatmaps.grouping import groups
 from workbench.heatmaps.resampling import replicates, units_of
 from workbench.vocabulary import EXPLAINER, MODEL
 

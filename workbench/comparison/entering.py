@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from workbench.errors import UnknownNameError
-from workbench.heatmaps.aggregate import GROUPINGS, Texts, groups
+from workbench.heatmaps.grouping import GROUPINGS, Texts, groups
 from workbench.vocabulary import IMAGE, MODEL, TARGET
 from workbench.vocabulary import expression as to_expression
 

@@ -16,13 +16,12 @@ from workbench.comparison.clustering import cluster
 from workbench.comparison.distances import PUBLISHED
 from workbench.comparison.tree import Clustering, Matrix
 from workbench.errors import UnknownNameError, UsageError, whole_numbers
-from workbench.statistics.multiplicity import benjamini_hochberg, holm, least_at_smallest
+from workbench.statistics.multiplicity import PER_TEST, benjamini_hochberg, holm, least_at_smallest
 from workbench.statistics.permutation import p_value, resolution
 from workbench.vocabulary import EXPRESSION
 
 MOST: Final = 20_000  # more groupings than this are drawn, not enumerated
 DRAWS: Final = 9_999
-DRAWS_A_TEST: Final = 20
 LICENCE: Final = (
     "A small p says that the networks are not exchangeable between these groups: their maps differ in where they lie, "
     "in how widely they scatter, or both; where p_dispersion is small too, unequal scatter alone may be the cause. It "
@@ -178,7 +177,7 @@ def _one(
         labels = every_grouping(sizes)
     else:
         rng = np.random.default_rng(seed)
-        wanted = max(draws, DRAWS_A_TEST * tests)
+        wanted = max(draws, PER_TEST * tests)
         labels = rng.permuted(np.tile(observed, (wanted, 1)), axis=1)
     count, groups_n = len(networks), len(sizes)
     total = float((np.triu(distances) ** 2).sum() / count)

@@ -13,6 +13,7 @@ import xarray as xr
 from workbench.canonical import FRAMES, load_frame
 from workbench.comparison.comparable import pixels_of
 from workbench.comparison.entering import entering, explaining
+from workbench.comparison.likeness import correlations, halves, interval
 from workbench.errors import UnknownNameError, UsageError, whole_numbers
 from workbench.heatmaps.aggregate import domain_of, usable
 from workbench.heatmaps.checks import check
@@ -226,8 +227,8 @@ def _similarities(
         against = _reference(s, steps, reference)
         for e in range(count):
             if against is not None:
-                values["similarity"][(*line, e, s)] = _correlations(means[e, [s]], means[e, [against]])[0]
-            others = np.array([_correlations(means[e, [s]], means[k, [s]])[0] for k in range(count) if k != e])
+                values["similarity"][(*line, e, s)] = correlations(means[e, [s]], means[e, [against]])[0]
+            others = np.array([correlations(means[e, [s]], means[k, [s]])[0] for k in range(count) if k != e])
             if np.isfinite(others).any():
                 values["between_expressions"][(*line, e, s)] = np.nanmean(others)
 
@@ -255,7 +256,7 @@ def _resampled(
     if lattice.sum() < 2:
         lattice = pixels
     weights = np.concatenate(
-        [np.ones((1, len(units.of)), np.float32), draw_weights(units, draws, seed), _halves(units, splits, seed)]
+        [np.ones((1, len(units.of)), np.float32), draw_weights(units, draws, seed), halves(units, splits, seed)]
     )
     kept: dict[int, npt.NDArray[np.floating[Any]]] = {}
 
@@ -274,7 +275,7 @@ def _resampled(
             continue
         one, two = here[1 + draws : 1 + draws + splits], here[1 + draws + splits :]
         if splits:
-            values["reliability"][(*cell, s)] = _mean(_correlations(one, two))
+            values["reliability"][(*cell, s)] = _mean(correlations(one, two))
         against = _reference(s, steps, reference)
         if against is None:
             continue
@@ -284,56 +285,15 @@ def _resampled(
             continue
         if splits:
             first, second = there[1 + draws : 1 + draws + splits], there[1 + draws + splits :]
-            across = np.concatenate([_correlations(one, second), _correlations(two, first)])
+            across = np.concatenate([correlations(one, second), correlations(two, first)])
             values["half_similarity"][(*cell, s)] = _mean(across)
         if draws and against != s:
-            r = _correlations(here[: 1 + draws], there[: 1 + draws])
-            ends = _interval(values["similarity"][(*cell, s)], r[0], r[1:], level)
+            r = correlations(here[: 1 + draws], there[: 1 + draws])
+            ends = interval(values["similarity"][(*cell, s)], r[0], r[1:], level)
             values["low"][(*cell, s)], values["high"][(*cell, s)] = ends
         for done in [k for k in kept if k not in (s, _reference(steps - 1, steps, reference))]:
             del kept[done]
     return said
-
-
-def _interval(estimate: float, on_lattice: float, drawn: Floats, level: float) -> tuple[float, float]:
-    known = drawn[np.isfinite(drawn)]
-    if len(known) < max(len(drawn) / 2, 2) or not np.isfinite(estimate):
-        return np.nan, np.nan
-    low, high = np.quantile(_fisher(known), ((1 - level) / 2, (1 + level) / 2))
-    middle, centre = _fisher(np.array([estimate, on_lattice]))
-    ends = np.tanh([middle + centre - high, middle + centre - low])
-    return min(float(ends[0]), estimate), max(float(ends[1]), estimate)
-
-
-def _fisher(r: Floats) -> Floats:
-    return np.asarray(np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)))
-
-
-def _halves(units: Units, splits: int, seed: int) -> npt.NDArray[np.float32]:
-    """Which images are in the first half of each split, and then which in the second: (2 · splits, images)."""
-    base = (np.arange(units.count) % 2).astype(np.float32)
-    first = np.random.default_rng([seed, 1]).permuted(np.tile(base, (splits, 1)), axis=1)[:, units.of]
-    return np.concatenate([first, 1 - first]).astype(np.float32)
-
-
-def _correlations(one: npt.NDArray[np.floating[Any]], other: npt.NDArray[np.floating[Any]]) -> Floats:
-    """Pearson's correlation of each row of one with the same row of the other, over pixels with data in all rows that
-    have any; NaN for rows without data or without variation."""
-    a, b = one.astype(np.float64), other.astype(np.float64)
-    there = np.isfinite(a).any(axis=1) & np.isfinite(b).any(axis=1)
-    out = np.full(len(a), np.nan)
-    if not there.any():
-        return out
-    a, b = a[there], b[there]
-    shared = np.isfinite(a).all(axis=0) & np.isfinite(b).all(axis=0)
-    if shared.sum() < 2:
-        return out
-    a, b = a[:, shared], b[:, shared]
-    a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
-    size = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        out[there] = np.where(size > 0, np.clip((a * b).sum(axis=1) / size, -1, 1), np.nan)
-    return out
 
 
 def _mean(values: Floats) -> float:

@@ -23,6 +23,7 @@ from workbench.faithfulness.references import enlarged
 from workbench.faithfulness.registry import Floats, Pictures, Sample
 from workbench.faithfulness.request import check, coordinates, job_of, networks_of, refuse_nothing
 from workbench.statistics.permutation import p_value, resolution
+from workbench.vocabulary import is_expression
 
 if TYPE_CHECKING:
     import torch
@@ -76,6 +77,10 @@ def au_occlusion(
     count = len(faces) if limit is None else min(limit, len(faces))
     check_drawable(faces, range(count), {"fill": fill, "regions": masks})
     units = region_masks(faces)(masks, 0)[0]
+    if wrong := [name for name in units if is_expression(name)]:
+        raise UsageError(
+            f"the masks {masks!r} are of expressions ({wrong[0]}, …); name a set of action units or regions"
+        )
     shape = (len(networks), count, len(units))
     found = {name: np.full(shape, np.nan) for name in ("worth", "control_worth", "above_control", "p", "area")}
     reason = np.full(shape, "", object)

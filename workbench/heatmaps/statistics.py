@@ -11,8 +11,9 @@ import xarray as xr
 from scipy import stats
 
 from workbench.errors import UsageError
-from workbench.heatmaps.aggregate import blocks, domain_of, flagged, grouping, groups, usable
+from workbench.heatmaps.aggregate import blocks, domain_of, flagged, usable
 from workbench.heatmaps.checks import OK, check
+from workbench.heatmaps.grouping import grouping, groups
 from workbench.heatmaps.resampling import MINIMUM_UNITS, Units, draw_weights, replicates, units_of
 from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, IMAGE, MODEL, X, Y
 

@@ -11,7 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from workbench.figures.theme import NOT_RECOGNISED, number
-from workbench.scores.verdict import ALPHA, probability
+from workbench.scores.verdict import probability
+from workbench.statistics.multiplicity import ALPHA
 from workbench.vocabulary import ACTION_UNITS
 
 SCORES = ("iou", "precision", "recall", "f1", "correlation")

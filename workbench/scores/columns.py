@@ -175,7 +175,7 @@ class Columns:
         if s in t.labels:
             tests = t.labels[s]
             self.data[f"labels_{s}"] = ((EXPLAINER,), np.array([one.mean for one in tests]))
-            self.data[f"p_labels_{s}"] = ((EXPLAINER,), np.array([one.p for one in tests]))
+            self._corrected(f"labels_{s}", ((EXPLAINER,), np.array([one.p for one in tests])))
             self.data[f"resolution_labels_{s}"] = ((EXPLAINER,), np.array([one.resolution for one in tests]))
 
     def _corrected(self, name: str, p: Column) -> None:

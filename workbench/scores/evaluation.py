@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from workbench.errors import UsageError, whole_numbers
 from workbench.heatmaps import check, global_heatmaps
-from workbench.heatmaps.aggregate import groups, usable_cells
+from workbench.heatmaps.aggregate import usable_cells
 from workbench.heatmaps.arithmetic import rule
 from workbench.heatmaps.checks import NO_DATA, of_explainers, roles
+from workbench.heatmaps.grouping import groups
 from workbench.heatmaps.resampling import MINIMUM_UNITS, describe, draw_weights, units_of
 from workbench.masks import MaskSet, by_class
 from workbench.scores.ceiling import ceiling
@@ -115,6 +116,8 @@ def evaluate(
     cut = counted if (counted & ~own).any() else own
     ground = Ground(np.asarray(masks.maps.values) >= 0.5, counted, cut, face_domain(masks), how, chosen)
     single = IMAGE in maps.dims
+    if by is not None and not single:
+        raise UsageError(f"by={by!r} groups maps of single images, and these are global already; leave it out")
     heat = global_heatmaps(maps, by, normalise, domain=ground.cut) if single else maps
     if single:
         heat = _with_matched_edges(heat, maps, by, normalise, ground.cut)
@@ -230,7 +233,7 @@ def _reliability(
     table = columns.table
     methods = [table.all_explainers[x] for x in table.methods]
     found = reliability(
-        of_explainers(maps, methods), by=by, normalise=normalise, domain=ground.cut, threshold=ground.rule, seed=seed
+        of_explainers(maps, methods), by=by, normalise=normalise, domain=ground.domain, threshold=ground.rule, seed=seed
     )
     place = found.reindex({EXPRESSION: table.expressions}).transpose(*CELL, ...)
     return {name: (CELL, np.asarray(place[name].values, dtype=np.float64)) for name in RELIABILITY}

@@ -10,8 +10,9 @@ import xarray as xr
 
 from workbench.errors import UsageError, whole_numbers
 from workbench.heatmaps import check
-from workbench.heatmaps.aggregate import domain_of, grouping, groups, usable_cells
+from workbench.heatmaps.aggregate import domain_of, usable_cells
 from workbench.heatmaps.arithmetic import rule
+from workbench.heatmaps.grouping import grouping, groups
 from workbench.heatmaps.resampling import Units, replicates_of, units_of
 from workbench.scores.grey_rows import foregrounds, grey_rows
 from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, IMAGE, MODEL, X, Y

@@ -13,12 +13,10 @@ from workbench.errors import UnknownNameError, UsageError
 from workbench.scores.cell import Cell, Ground, Row, see
 from workbench.scores.nulls.registry import NULLS, Null, NullResult, Scored
 from workbench.scores.nulls.rotations import rotated
-from workbench.statistics.multiplicity import least_at_smallest
+from workbench.statistics.multiplicity import ALPHA, PER_TEST, least_at_smallest
 from workbench.statistics.permutation import resolution
 
 DEFAULT_NULLS: Final = ("toroidal", "field")
-ALPHA: Final = 0.05
-PER_TEST: Final = 20  # draws of a sampled null for each test of the table, so that one test alone can be significant
 FEWEST: Final = 200
 MOVED: Final = {  # column → motions of which it is the mean
     "turned": ("turned 90° left", "turned 180°", "turned 90° right"),

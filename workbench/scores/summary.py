@@ -12,8 +12,9 @@ import xarray as xr
 
 from workbench.errors import UsageError
 from workbench.scores.columns import MASK, all_masks
-from workbench.scores.verdict import ALPHA, NULL_WORDS, RUNGS, probability
+from workbench.scores.verdict import NULL_WORDS, RUNGS, probability
 from workbench.scores.verdict import number as short
+from workbench.statistics.multiplicity import ALPHA
 from workbench.vocabulary import EXPLAINER, EXPRESSION, MODEL
 
 COLUMNS: Final = (

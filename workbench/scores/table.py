@@ -19,7 +19,7 @@ from workbench.scores.nulls.labels import LabelTest, label_permutation
 from workbench.scores.nulls.registry import NULLS, NullResult
 from workbench.scores.significance import moved, tested
 from workbench.scores.uncertainty import Bounds
-from workbench.vocabulary import EXPLAINER, EXPRESSION, MODEL
+from workbench.vocabulary import EXPLAINER, EXPRESSION, MODEL, expression, is_expression
 
 MOST_THREADS: Final = 8  # over cells whose null models are made at a time
 CELL: Final = (MODEL, EXPLAINER, EXPRESSION)
@@ -153,11 +153,17 @@ class Table:
     def _measure(self, m: int, x: int, e: int) -> Cell:
         values = self.values(m, x, e)
         if not self.columns(e) and not np.isnan(values).all():
-            return nothing(self.ground, f"{self.masks.name!r} has no mask for {self.expressions[e]}")
+            return nothing(self.ground, f"{self.masks.name!r} has no mask for {self.expressions[e]}{self._meant(e)}")
         cell = measure(self.ground, values, controls=x in self.methods)
         if cell.reason == "there is no map":
             return nothing(self.ground, self._why_empty(m, x, e))
         return cell
+
+    def _meant(self, e: int) -> str:
+        """A hint where an expression is written in another way than its mask."""
+        given = self.expressions[e]
+        meant = expression(given) if is_expression(given) else given
+        return f"; write {meant!r}" if meant != given and meant in self.names else ""
 
     def _mean_map(self, m: int, x: int) -> Cell:
         """The mean of one explainer's maps over the expressions that it has a map of: it knows no class."""

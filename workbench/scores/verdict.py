@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-ALPHA: Final = 0.05
+from workbench.statistics.multiplicity import ALPHA
+
 NULL_WORDS: Final = {"toroidal": "toroidal shifts", "field": "random fields"}
 FEW: Final = "n too small to call anything significant"
 UNTESTED: Final = "chance was not tested"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import UsageError
+
+ALPHA: Final = 0.05  # what p is compared with throughout
+PER_TEST: Final = 20  # draws for each of many tests, so that one alone can be significant
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,7 +43,7 @@ def holm(p: npt.ArrayLike) -> Floats:
     return _placed(values, known, order, adjusted)
 
 
-def least_at_smallest(resolution: float, tests: int, alpha: float = 0.05) -> int:
+def least_at_smallest(resolution: float, tests: int, alpha: float = ALPHA) -> int:
     """How many of `tests` tests must show the smallest p that a test can give before Benjamini–Hochberg rejects any.
 
     1 means that a single test can be significant. Above `tests`, none can be, whatever the data; so it is where the

@@ -25,11 +25,11 @@ from workbench.heatmaps.checks import check
 from workbench.heatmaps.resampling import MINIMUM_UNITS, units_of
 from workbench.masks import MaskSet
 from workbench.masks.maskset import ANY_FRAME
+from workbench.statistics.multiplicity import PER_TEST
 from workbench.vocabulary import BASIC_EXPRESSIONS, EXPLAINER, EXPRESSION, IMAGE, LAYER, MODEL
 
 DESIGNS: Final = ("auto", "between", "paired")
 DRAWS: Final = 1_000
-DRAWS_A_TEST: Final = 20
 ROWS: Final = 64
 LICENCE: Final = (
     "A cluster test licenses “the maps differ”, not “here”: outlines of clusters show where the difference that was "
@@ -110,8 +110,8 @@ def compare_groups(
     entered = [None if part is None else entering(part, by_expression) for part in parts]
     table = Table(maps, levels, grid, masks)
     tests = int(np.prod(table.shape))
-    wanted = max(DRAWS, DRAWS_A_TEST * tests) if draws is None else draws
-    region_draws = max(wanted, DRAWS_A_TEST * tests * len(regions)) if draws is None else draws
+    wanted = max(DRAWS, PER_TEST * tests) if draws is None else draws
+    region_draws = max(wanted, PER_TEST * tests * len(regions)) if draws is None else draws
     used = sorted({group for pair in levels.contrasts for group in pair})
     left_out = []
     for m, x, e in np.ndindex(table.shape[:3]):

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from workbench import figures
 from workbench.figures.theme import readable
-from workbench.report import belief
+from workbench.report import belief, nulls
 from workbench.report.sources import Sources, counted, main_table
 from workbench.report.svg import inline
 from workbench.report.tables import SCORES, TITLES, score_table, unit_table, verdicts
@@ -35,7 +35,7 @@ def beliefs(s: Sources) -> list[belief.Sentence]:
         ]
     if main:
         out += belief.agreement(main[1], main[0], testable=out[0].weight != "caution")
-        out += belief.tests(main[1]) + belief.cells(main[1]) + belief.controls(main[1])
+        out += nulls.tests(main[1]) + belief.cells(main[1]) + belief.controls(main[1])
     if main:
         out += belief.others({name: t for name, t in s.analysis.tables.items() if name != main[0]})
     expressions = [str(e) for e in s.analysis.heat["expression"].values]

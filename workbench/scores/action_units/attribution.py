@@ -12,8 +12,8 @@ import xarray as xr
 
 from workbench.errors import UsageError
 from workbench.faces.columns import is_group
-from workbench.heatmaps.aggregate import groups
 from workbench.heatmaps.checks import NO_DATA, NON_FINITE, OK
+from workbench.heatmaps.grouping import groups
 from workbench.masks import MaskSet
 from workbench.masks.sides import by_class, class_name
 from workbench.scores.action_units.correlation import centre

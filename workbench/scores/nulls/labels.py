@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from workbench.errors import UsageError
 from workbench.scores.registry import Floats
+from workbench.statistics.multiplicity import PER_TEST
 from workbench.statistics.permutation import p_value, resolution
 
 ENUMERATED: Final = 8  # labels; their 40,320 permutations are all scored, those of more are drawn
-LEAST_DRAWS: Final = 20  # of a test, so that its smallest p is below .05
 
 
 @dataclass(frozen=True)
@@ -115,5 +115,5 @@ def _check(scores: Floats, columns: npt.NDArray[np.intp], sign: int, draws: int)
         raise UsageError(f"column {twice[0]} is the own mask of two expressions, whose labels cannot be told apart")
     if sign not in (1, -1):
         raise UsageError(f"sign is {sign}; give +1 where more is better and −1 where less is")
-    if draws < LEAST_DRAWS and len(owned) > ENUMERATED:
-        raise UsageError(f"{draws} draws cannot reach p = .05; give at least {LEAST_DRAWS}")
+    if draws < PER_TEST and len(owned) > ENUMERATED:
+        raise UsageError(f"{draws} draws cannot reach p = .05; give at least {PER_TEST}")
