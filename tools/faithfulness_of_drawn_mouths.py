@@ -37,7 +37,7 @@ def main() -> None:
         table = faithfulness_table(faithfulness(network, faces, maps, steps=10, draws=5))
         shown = ["explainer", "score", "mean", "random", "centre", "mean_map", "edge"]
         print(
-            kind, table[[*shown, "over_centre", "low_over_centre", "high_over_centre"]].round(3).to_string(), sep="\n"
+            kind, table[[*shown, "over_centre", "low_over_centre", "high_over_centre"]].round(4).to_string(), sep="\n"
         )
         units = au_occlusion_table(au_occlusion(network, faces, space="probability"))
         shown = ["au", "worth", "control_worth", "above_control", "p", "q", "n"]
