@@ -132,7 +132,7 @@ def _curves(axes: Axes, panel: Panel, places: np.ndarray, looks: dict[str, Look]
         if line.curve is not None:
             look = _SHARED[key][1]
             axes.plot(x, line.curve.value, zorder=3, **look)
-            axes.fill_between(x, line.curve.low, line.curve.high, color=look["color"], alpha=0.28, lw=0, zorder=1)
+            _band(axes, x, line.curve, look["color"], 0.28)
     every = max(len(x) // 5, 1)
     for place, (name, line) in enumerate(panel.own.items()):
         colour, mark, style = looks[name]
@@ -141,7 +141,7 @@ def _curves(axes: Axes, panel: Panel, places: np.ndarray, looks: dict[str, Look]
         if line.curve is None:
             continue
         if len(looks) <= _BANDS:
-            axes.fill_between(x, line.curve.low, line.curve.high, color=colour, alpha=0.18, linewidth=0, zorder=2)
+            _band(axes, x, line.curve, colour, 0.18)
         axes.plot(
             x,
             line.curve.value,
@@ -161,6 +161,11 @@ def _curves(axes: Axes, panel: Panel, places: np.ndarray, looks: dict[str, Look]
         axes.set_xlim(-0.2, len(x) - 0.8)
         shown = list(range(0, len(x), -(-len(x) // 8)))
         axes.set_xticks(shown, [f"{places[i]:g}" for i in shown])
+
+
+def _band(axes: Axes, x: np.ndarray, mean: Mean, colour: str, alpha: float) -> None:
+    if np.isfinite(mean.low).any():
+        axes.fill_between(x, mean.low, mean.high, color=colour, alpha=alpha, linewidth=0, zorder=1)
 
 
 def _areas(axes: Axes, panel: Panel, looks: dict[str, Look]) -> None:

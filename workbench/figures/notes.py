@@ -58,8 +58,8 @@ def key_columns(labels: Sequence[str], width: float) -> int:
 def write(figure: Figure, lines: Sequence[str]) -> None:
     """Put lines at the figure's foot, the last one lowest."""
     height = float(figure.get_size_inches()[1])
-    for index, line in enumerate(reversed(lines)):
-        y = (_MARGIN + index * LINE) / height
+    for index, line in enumerate(lines, start=1):
+        y = (_MARGIN + (len(lines) - index) * LINE) / height
         x = _MARGIN / float(figure.get_size_inches()[0])
         figure.text(x, y, line, fontsize=theme.SMALL, color=theme.INK, va="bottom", ha="left")
 
