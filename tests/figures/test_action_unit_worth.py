@@ -138,6 +138,13 @@ def test_a_unit_without_a_value_keeps_its_row_and_says_why():
     assert "No value for AU12: the region fits the face at fewer than 20 other places." in said(figure)
 
 
+def test_joined_tables_are_corrected_each_in_itself():
+    one, other = table(models=["cnn"]), table(models=["vit"])
+    assert "corrected over the 6 tests of each table" in said(action_unit_worth(pd.concat([one, other])))
+    other.attrs["fill"] = "blur"
+    assert "corrected over the tests of each table" in said(action_unit_worth(pd.concat([one, other])))
+
+
 def test_one_cell_is_drawn_at_a_time():
     made = table(images=20, per=("label",))
     figure = action_unit_worth(made, {"label": "fear"})

@@ -193,6 +193,14 @@ def _quantity(attrs: Mapping[Any, Any]) -> str:
     return _QUANTITY.get(str(attrs.get("mode")), "worth of the region ({})").format(attrs.get("space", "score"))
 
 
+def _tests(table: pd.DataFrame) -> str:
+    """Over what q was corrected: tables that were joined keep what they said of themselves, or nothing."""
+    said, there = table.attrs.get("tests"), int(np.isfinite(table["q"].to_numpy(float)).sum())
+    if said is None:
+        return "the tests of each table"
+    return f"all {said} tests" if there <= said else f"the {said} tests of each table"
+
+
 def _intervals(table: pd.DataFrame) -> bool:
     return "low_worth" in table and bool(np.isfinite(table["low_worth"].to_numpy(float)).any())
 
@@ -221,7 +229,7 @@ def _sentences(
     if "target" in attrs:
         lines.append(f"Target: {attrs['target']}.")
     if np.isfinite(chosen["q"].to_numpy(float)).any():
-        tests = f"all {attrs['tests']} tests" if "tests" in attrs else "the tests of a table"
+        tests = _tests(table)
         known = np.isfinite(chosen["n_subjects"].to_numpy(float)).any()
         over = "subjects" if known else "images, as subjects are unknown"
         lines.append(
