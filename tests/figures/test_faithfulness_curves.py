@@ -241,3 +241,8 @@ def test_bad_input_is_refused():
     empty["reason"][:] = "the map is constant"
     with pytest.raises(UsageError, match="no curve of 'deletion' to draw: the map is constant"):
         faithfulness_curves(empty)
+
+
+def test_eight_explainers_differ_in_colour_or_in_line_and_mark():
+    handles = faithfulness_curves(measured(explainers=tuple("abcdefgh"))).legends[0].get_lines()[:8]
+    assert len({(one.get_color(), one.get_linestyle(), one.get_markerfacecolor() == "none") for one in handles}) == 8

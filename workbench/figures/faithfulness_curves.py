@@ -19,7 +19,7 @@ from workbench.figures.curve_means import Mean, Panel, check, details, panels
 
 DRAWS: Final = 2000
 _COLOURS: Final = ((theme.OWN, "o"), ("#009e73", "s"), ("#b8860b", "^"), ("#7d6bd6", "D"))
-_STYLES: Final[tuple[Any, ...]] = ("-", (0, (5, 1.5)))
+_STYLES: Final[tuple[Any, ...]] = ("-", (0, (2, 1)))
 _MOST: Final = len(_COLOURS) * len(_STYLES)
 _SHARED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "random": ("random maps", {"color": theme.INK, "linestyle": (0, (1, 1.2)), "linewidth": 1.7}),
@@ -150,6 +150,7 @@ def _curves(axes: Axes, panel: Panel, places: np.ndarray, looks: dict[str, Look]
             linewidth=1.6,
             marker=mark,
             markersize=3.8,
+            markerfacecolor=_face(looks[name]),
             markevery=(place % every, every),
             label=name,
             zorder=4,
@@ -163,6 +164,11 @@ def _curves(axes: Axes, panel: Panel, places: np.ndarray, looks: dict[str, Look]
         axes.set_xticks(shown, [f"{places[i]:g}" for i in shown])
 
 
+def _face(look: Look) -> str:
+    """Marks of broken lines are hollow."""
+    return look[0] if look[2] == "-" else "none"
+
+
 def _band(axes: Axes, x: np.ndarray, mean: Mean, colour: str, alpha: float) -> None:
     if np.isfinite(mean.low).any():
         axes.fill_between(x, mean.low, mean.high, color=colour, alpha=alpha, linewidth=0, zorder=1)
@@ -171,10 +177,10 @@ def _band(axes: Axes, x: np.ndarray, mean: Mean, colour: str, alpha: float) -> N
 def _areas(axes: Axes, panel: Panel, looks: dict[str, Look]) -> None:
     for key, line in panel.shared.items():
         axes.axhline(float(line.score.value[0]), zorder=2, **_SHARED[key][1])
-    for place, (name, (colour, mark, style)) in enumerate(looks.items()):
+    for place, (name, look) in enumerate(looks.items()):
         if name not in panel.own:
             continue
-        own = panel.own[name].score
+        own, (colour, mark, _) = panel.own[name].score, look
         axes.plot([place] * 2, [own.low[0], own.high[0]], color=colour, linewidth=2.2, alpha=0.55, zorder=3)
         if name in panel.mean_map:
             axes.plot([place], panel.mean_map[name].score.value, color=colour, zorder=4, **_MEAN_MAP)
@@ -184,7 +190,7 @@ def _areas(axes: Axes, panel: Panel, looks: dict[str, Look]) -> None:
             marker=mark,
             markersize=5.5,
             color=colour,
-            markerfacecolor=colour if style == "-" else "none",
+            markerfacecolor=_face(look),
             linestyle="none",
             label=name,
             zorder=5,
@@ -232,8 +238,18 @@ def _limits(found: Sequence[Panel]) -> tuple[float, float]:
 
 def _handles(found: Sequence[Panel], looks: dict[str, Look]) -> list[Line2D | Patch]:
     handles: list[Line2D | Patch] = [
-        Line2D([], [], color=colour, marker=mark, markersize=4.5, linewidth=1.6, linestyle=style, label=_short(name))
-        for name, (colour, mark, style) in looks.items()
+        Line2D(
+            [],
+            [],
+            color=look[0],
+            marker=look[1],
+            linestyle=look[2],
+            markersize=4.5,
+            markerfacecolor=_face(look),
+            linewidth=1.6,
+            label=_short(name),
+        )
+        for name, look in looks.items()
     ]
     curves = {key for panel in found for key, line in panel.shared.items() if line.curve is not None}
     for key, (words, look) in _SHARED.items():
