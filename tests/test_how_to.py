@@ -15,7 +15,8 @@ def blocks(page: Path):
 
 def test_there_is_a_page_for_everything_a_newcomer_adds():
     names = {page.stem for page in PAGES}
-    assert names >= {f"add-{thing}" for thing in ("a-classifier", "an-explainer", "a-score", "a-mask-set", "an-asset")}
+    things = ("a-classifier", "an-explainer", "a-score", "a-null-model", "a-faithfulness-score", "a-distance")
+    assert names >= {f"add-{thing}" for thing in (*things, "a-mask-set", "an-asset")}
 
 
 @pytest.mark.assets
@@ -49,8 +50,9 @@ def test_adding_takes_under_20_lines(page):
 def _registered():
     import workbench as wb
     from workbench.assets import ASSETS
+    from workbench.comparison import DISTANCES
     from workbench.faithfulness import FAITHFULNESS
     from workbench.scores.nulls import NULLS
 
-    registries = (wb.CLASSIFIERS, wb.EXPLAINERS, wb.SCORES, wb.MASKS, wb.LAYOUTS, ASSETS, NULLS, FAITHFULNESS)
+    registries = (wb.CLASSIFIERS, wb.EXPLAINERS, wb.SCORES, wb.MASKS, wb.LAYOUTS, ASSETS, NULLS, FAITHFULNESS, DISTANCES)
     return [(registry, set(registry.names())) for registry in registries]
