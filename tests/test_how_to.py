@@ -54,5 +54,5 @@ def _registered():
     from workbench.faithfulness import FAITHFULNESS
     from workbench.scores.nulls import NULLS
 
-    registries = (wb.CLASSIFIERS, wb.EXPLAINERS, wb.SCORES, wb.MASKS, wb.LAYOUTS, ASSETS, NULLS, FAITHFULNESS, DISTANCES)
-    return [(registry, set(registry.names())) for registry in registries]
+    door = (wb.CLASSIFIERS, wb.EXPLAINERS, wb.SCORES, wb.MASKS, wb.LAYOUTS)
+    return [(registry, set(registry.names())) for registry in (*door, ASSETS, NULLS, FAITHFULNESS, DISTANCES)]
