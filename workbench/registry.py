@@ -32,6 +32,11 @@ class Entry(Generic[T]):
         return {"name": self.name, "summary": self.summary, "reference": self.reference, **self.details}
 
 
+def first_line(value: object) -> str:
+    """The first line of something's docstring, "" without one: the summary of what is registered."""
+    return ((getattr(value, "__doc__", None) or "").strip().splitlines() or [""])[0]
+
+
 class Registry(Generic[T]):
     """Names to entries of one kind; the modules in `homes` are imported at the first look-up."""
 
@@ -53,9 +58,7 @@ class Registry(Generic[T]):
         """Decorator form of `add`; the summary defaults to the docstring's first line."""
 
         def decorate(value: F) -> F:
-            first_line = (getattr(value, "__doc__", None) or "").strip().splitlines()[:1]
-            text = summary or (first_line[0] if first_line else "")
-            self.add(name, value, summary=text, reference=reference, **details)  # type: ignore[arg-type]
+            self.add(name, value, summary=summary or first_line(value), reference=reference, **details)  # type: ignore[arg-type]
             return value
 
         return decorate

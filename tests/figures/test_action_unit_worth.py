@@ -1,15 +1,9 @@
 """The worth of action units: marks are the table's numbers, units stand in FACS order, significance and sign show."""
 
-import io
-
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex
-from matplotlib.text import Text
-from PIL import Image
 
 from workbench.errors import UnknownNameError, UsageError
 from workbench.faithfulness import au_occlusion_table
@@ -164,33 +158,14 @@ def test_one_cell_is_drawn_at_a_time():
     "models", [["cnn"], ["a-network-with-a-name-that-is-much-too-long-for-its-panel-and-more", "b", "c"]]
 )
 @pytest.mark.parametrize("images", [3, 10])
-def test_nothing_is_cut_off_or_overlaps(models, images):
+def test_nothing_is_cut_off_or_overlaps(models, images, tidy):
     figure = action_unit_worth(table(images, models, "probability", units=[*UNITS, "AU_of_a_rather_long_name"]))
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    renderer = canvas.get_renderer()
-    box, (width, height) = figure.get_tightbbox(renderer), figure.get_size_inches()
-    assert box.x0 >= 0
-    assert box.y0 >= 0
-    assert box.x1 <= width
-    assert box.y1 <= height
-    boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
-    boxes += [text.get_window_extent(renderer) for text in figure.texts] + [
-        figure.legends[0].get_window_extent(renderer)
-    ]
-    for place, one in enumerate(boxes):
-        for other in boxes[place + 1 :]:
-            assert not one.padded(-1.5).overlaps(other.padded(-1.5))
+    tidy(figure)
 
 
-def test_it_is_legible_on_white_and_black():
+def test_it_is_legible_on_white_and_black(legible):
     figure = action_unit_worth(table())
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=100)
-    shown = np.asarray(Image.open(stream).convert("RGBA"))
-    assert shown[0, -1, 3] == 0
-    assert (shown[..., 3] == 255).any()
-    assert {to_hex(text.get_color()) for text in figure.findobj(Text) if text.get_text().strip()} == {theme.INK}
+    legible(figure)
 
 
 def test_bad_input_is_refused():

@@ -1,15 +1,10 @@
 """Curves of faithfulness scores: lines and marks are the measured means, the band that of random maps, words fit."""
 
-import io
 import json
 
 import numpy as np
 import pytest
 import xarray as xr
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex
-from matplotlib.text import Text
-from PIL import Image
 
 from workbench.errors import UnknownNameError, UsageError
 from workbench.faithfulness import faithfulness_table
@@ -192,33 +187,14 @@ def test_logits_and_places_that_are_no_shares():
 
 @pytest.mark.parametrize("explainers", [["grad_cam"], ["a_method_with_a_very_long_name_indeed", *"bcdefgh"]])
 @pytest.mark.parametrize("models", [["cnn"], ["a-network-with-a-name-that-is-much-too-long-for-its-panel", "b", "c"]])
-def test_nothing_is_cut_off_or_overlaps(models, explainers):
+def test_nothing_is_cut_off_or_overlaps(models, explainers, tidy):
     figure = faithfulness_curves(measured(4, models, explainers))
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    renderer = canvas.get_renderer()
-    box, (width, height) = figure.get_tightbbox(renderer), figure.get_size_inches()
-    assert box.x0 >= 0
-    assert box.y0 >= 0
-    assert box.x1 <= width
-    assert box.y1 <= height
-    boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
-    boxes += [text.get_window_extent(renderer) for text in figure.texts] + [
-        figure.legends[0].get_window_extent(renderer)
-    ]
-    for place, one in enumerate(boxes):
-        for other in boxes[place + 1 :]:
-            assert not one.padded(-1.5).overlaps(other.padded(-1.5))
+    tidy(figure)
 
 
-def test_it_is_legible_on_white_and_black():
+def test_it_is_legible_on_white_and_black(legible):
     figure = faithfulness_curves(measured())
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=100)
-    shown = np.asarray(Image.open(stream).convert("RGBA"))
-    assert shown[0, -1, 3] == 0
-    assert (shown[..., 3] == 255).any()
-    assert {to_hex(text.get_color()) for text in figure.findobj(Text) if text.get_text().strip()} == {theme.INK}
+    legible(figure)
 
 
 def test_bad_input_is_refused():

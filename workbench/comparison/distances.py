@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import UsageError
-from workbench.registry import Registry
+from workbench.registry import Registry, first_line
 
 Matrix = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.floating[Any]]
@@ -88,11 +88,10 @@ def distance(
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         made = Distance(function, takes, 0.0, high, words or name.replace("_", " "), euclidean)
-        summary = (function.__doc__ or "").strip().splitlines()
         DISTANCES.add(
             name,
             made,
-            summary=summary[0] if summary else "",
+            summary=first_line(function),
             reference=reference,
             takes=takes,
             best=0.0,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from workbench.registry import Registry
+from workbench.registry import Registry, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -144,7 +144,7 @@ def faithfulness_score(
 
     def decorate(function: Function) -> Function:
         score = FaithfulnessScore(function, takes, asks, best, *span, axis)
-        text = (function.__doc__ or "").strip().split("\n")[0]
+        text = first_line(function)
         details = {"takes": takes, "best": best, "low": span[0], "high": span[1]}
         FAITHFULNESS.add(name, score, summary=text, reference=reference, **details)
         return function

@@ -85,16 +85,7 @@ def action_unit_worth(table: pd.DataFrame, cell: Mapping[str, object] | None = N
         axes.text(0, 1.0 + 0.05 / tall, count, va="bottom", **small)
         axes.text(1.0 + 0.08 / _WIDTH, 1.0 + 0.05 / tall, _HEADING, va="bottom", **small)
         axes.set_xlabel(_quantity(table.attrs), fontsize=theme.SMALL, labelpad=2)
-    figure.legend(
-        handles=handles,
-        loc="upper left",
-        ncols=per_row,
-        bbox_to_anchor=(0, 1),
-        labelcolor=theme.INK,
-        handlelength=1.8,
-        columnspacing=1.4,
-        borderaxespad=0.3,
-    )
+    theme.key(figure, handles, per_row, length=1.8)
     notes.write(figure, lines)
     return figure
 

@@ -104,16 +104,7 @@ def faithfulness_curves(
             if ticks.min() < 0:
                 axes.axhline(0, color=theme.FAINT, linewidth=0.5, zorder=0)
         _dress(wide, narrow, panel, result, score, first=column == 0)
-    figure.legend(
-        handles=handles,
-        loc="upper left",
-        ncols=per_row,
-        bbox_to_anchor=(0, 1),
-        labelcolor=theme.INK,
-        handlelength=2.6,
-        columnspacing=1.4,
-        borderaxespad=0.3,
-    )
+    theme.key(figure, handles, per_row)
     notes.write(figure, lines)
     return figure
 

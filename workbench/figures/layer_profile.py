@@ -75,16 +75,7 @@ def layer_profile(table: pd.DataFrame, measure: str = "cosine", expression: str 
             axes.set_ylabel(_NAMES[measure], fontsize=theme.SMALL)
         else:
             axes.set_yticklabels([])
-    figure.legend(
-        handles=handles,
-        loc="upper left",
-        ncols=per_row,
-        bbox_to_anchor=(0, 1),
-        labelcolor=theme.INK,
-        handlelength=2.6,
-        columnspacing=1.4,
-        borderaxespad=0.3,
-    )
+    theme.key(figure, handles, per_row)
     return figure
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
@@ -171,3 +172,17 @@ def readable(name: object) -> str:
     words = _WRITTEN.get(base, base.replace("_", " "))
     words += (", smoothed" + (f" ({options})" if options else "")) if smoothed else ""
     return f"{words}, {control.replace('_', ' ')}" if control else words
+
+
+def key(figure: Figure, handles: Sequence[Artist], columns: int, length: float = 2.6) -> None:
+    """The figure's key in its upper left corner; length: of a handle, in font sizes."""
+    figure.legend(
+        handles=list(handles),
+        loc="upper left",
+        ncols=columns,
+        bbox_to_anchor=(0, 1),
+        labelcolor=INK,
+        handlelength=length,
+        columnspacing=1.4,
+        borderaxespad=0.3,
+    )

@@ -95,16 +95,7 @@ def trajectory(
             axes.set_xlabel(axis, fontsize=theme.SMALL, labelpad=2)
     if note:
         figure.text(0.01, 0.02, note, fontsize=theme.SMALL, color=theme.INK, va="bottom")
-    figure.legend(
-        handles=handles,
-        loc="upper left",
-        ncols=per_row,
-        bbox_to_anchor=(0, 1),
-        labelcolor=theme.INK,
-        handlelength=2.6,
-        columnspacing=1.4,
-        borderaxespad=0.3,
-    )
+    theme.key(figure, handles, per_row)
     return figure
 
 

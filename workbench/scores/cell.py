@@ -97,17 +97,22 @@ def see(ground: Ground, values: npt.NDArray[np.floating[Any]]) -> Seen:
     data = ~np.isnan(values)
     cut, counted = ground.cut & data, ground.domain & data
     covered = float(counted.sum() / ground.domain.sum())
-    none = (np.zeros(0, np.uint8), np.zeros(0, bool), float("nan"), covered)
-    state = status_of(values, ground.cut)
-    if state != OK:
-        says = {"constant": "the map is constant in the domain", "non-finite": "the map holds infinite values"}
-        return Seen(cut, counted, *none, says.get(state, "there is no map"))
-    if covered < LEAST_COVERAGE:
-        return Seen(cut, counted, *none, f"the map has data for {covered:.0%} of the domain only")
+    if why := unusable(values, ground.cut, covered):
+        return Seen(cut, counted, np.zeros(0, np.uint8), np.zeros(0, bool), float("nan"), covered, why)
     grey, foreground = split(ground, values[cut])
     area = float(foreground[counted[cut]].mean())
     empty = {0.0: "the foreground is empty", 1.0: "the foreground is the whole domain"}
     return Seen(cut, counted, grey, foreground, area, covered, empty.get(area, ""))
+
+
+def unusable(values: npt.NDArray[np.floating[Any]], cut: Pixels, covered: float) -> str:
+    """Why a map (y, x) is not scored, "" where it is: what its values in `cut` (y, x) are, or the share of the domain
+    that it has data for."""
+    state = status_of(values, cut)
+    if state != OK:
+        says = {"constant": "the map is constant in the domain", "non-finite": "the map holds infinite values"}
+        return says.get(state, "there is no map")
+    return f"the map has data for {covered:.0%} of the domain only" if covered < LEAST_COVERAGE else ""
 
 
 def measure(ground: Ground, values: npt.NDArray[np.floating[Any]], *, controls: bool = True) -> Cell:

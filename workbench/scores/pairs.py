@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,11 @@ from tqdm import tqdm
 
 from workbench.errors import UsageError
 from workbench.heatmaps import check, global_heatmaps
-from workbench.heatmaps.checks import OK, status_of
 from workbench.masks import MaskSet, by_class
-from workbench.scores.cell import LEAST_COVERAGE
+from workbench.scores.cell import unusable
 from workbench.scores.domains import Domain, domain_name, domain_of, same_frame
+from workbench.scores.table import CELL
 from workbench.vocabulary import EXPLAINER, EXPRESSION, IMAGE, MODEL
-
-CELL: Final = (MODEL, EXPLAINER, EXPRESSION)
 
 Pixels = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -83,13 +81,7 @@ class Pairs:
     def _why_not(self, values: Floats, counted: Pixels, e: int, chosen: list[int]) -> str:
         if not chosen:
             return f"{self.masks.name!r} has no mask for {self.expressions[e]}"
-        state = status_of(values, self.domain)
-        if state != OK:
-            says = {"constant": "the map is constant in the domain", "non-finite": "the map holds infinite values"}
-            return says.get(state, "there is no map")
-        if counted.sum() < LEAST_COVERAGE * self.domain.sum():
-            return f"the map has data for {counted.sum() / self.domain.sum():.0%} of the domain only"
-        return ""
+        return unusable(values, self.domain, float(counted.sum() / self.domain.sum()))
 
     def empty(self, *more: int) -> Floats:
         """NaN for every map and each of its own masks (models, explainers, expressions, masks, *more)."""

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from workbench.registry import Registry
+from workbench.registry import Registry, first_line
 
 Values = npt.NDArray[np.floating[Any]]
 Pixels = npt.NDArray[np.bool_]
@@ -189,11 +189,10 @@ def midranks(values: Values) -> Floats:
 
 
 def _add(name: str, made: Score, function: Any, reference: str) -> Any:
-    summary = (function.__doc__ or "").strip().splitlines()
     SCORES.add(
         name,
         made,
-        summary=summary[0] if summary else "",
+        summary=first_line(function),
         reference=reference,
         takes=made.takes,
         best=made.best,

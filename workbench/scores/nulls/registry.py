@@ -81,16 +81,4 @@ def null(name: str, *, hypothesis: str, sampled: bool, reference: str = "") -> C
     hypothesis: what its p-value tests, in one sentence; sampled: `draws` of it are taken, not every arrangement.
     """
 
-    def decorate(function: Null) -> Null:
-        summary = (function.__doc__ or "").strip().splitlines()
-        NULLS.add(
-            name,
-            function,
-            summary=summary[0] if summary else "",
-            reference=reference,
-            hypothesis=hypothesis,
-            sampled=sampled,
-        )
-        return function
-
-    return decorate
+    return NULLS.register(name, reference=reference, hypothesis=hypothesis, sampled=sampled)
